@@ -1,0 +1,85 @@
+"""The selective scan: one public function, one file per backend.
+
+* ``reference``  the recurrence token by token, differentiated by autograd: the definition, slow.
+* ``chunked``    pure PyTorch, many stretches of tokens at once: any device, memory linear in L.
+* ``native``     C++ for CPUs (float32 and float64), built by setup.py where there is a compiler.
+* ``mamba-ssm``  the CUDA kernel of the package of that name (Gu and Dao, 2023).
+
+Letters: B batch, K groups (scan directions) that share B and C, D channels of a group, N states, L tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from posemamba.scan import mamba_ssm, operator, reference
+from posemamba.scan.backend import BACKENDS, available, resolve
+
+__all__ = ["BACKENDS", "available", "resolve", "selective_scan"]
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    backend: str = "auto",
+) -> Tensor:
+    """Selective state-space scan over the last axis; :mod:`posemamba.scan.reference` has its formula.
+
+    u, delta     (B, K*D, L)   input and step
+    A            (K*D, N)      rate of decay of every channel's states
+    B, C         (B, K, N, L)  into and out of the states, shared by a group's D channels; (B, N, L) where K = 1
+    D            (K*D,)        weight of the direct path from u to y
+    delta_bias   (K*D,)        added to delta, then softplus where ``delta_softplus``
+    backend      one of ``BACKENDS`` or ``auto`` (see :func:`resolve`)
+
+    Returns y (B, K*D, L) in the dtype of u. Half precision is widened to float32 inside, except by mamba-ssm.
+    Layout and meaning of the arguments are those of mamba-ssm's ``selective_scan_fn``.
+
+    Raises ValueError where shapes or devices do not agree, and for a backend that is unknown or cannot run.
+    """
+    B, C = (x[:, None] if x.dim() == 3 else x for x in (B, C))  # (B, K, N, L)
+    _check(u, delta, A, B, C, D, delta_bias)
+    name = resolve(backend, u)
+    if name == "mamba-ssm":
+        return mamba_ssm.selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
+
+    dtype = torch.promote_types(u.dtype, torch.float32)
+    tensors = [None if tensor is None else tensor.to(dtype) for tensor in (u, delta, A, B, C, D, delta_bias)]
+    if name == "reference":
+        return reference.selective_scan(*tensors, delta_softplus).to(u.dtype)
+    keep_states = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    y, _ = operator.selective_scan(*tensors, delta_softplus, backend, keep_states)
+    return y.to(u.dtype)
+
+
+def _check(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None, delta_bias: Tensor | None
+) -> None:
+    if u.dim() != 3 or A.dim() != 2 or B.dim() != 4:
+        shapes = f"u {tuple(u.shape)}, A {tuple(A.shape)}, B {tuple(B.shape)}"
+        raise ValueError(f"the scan needs u (B, K*D, L), A (K*D, N) and B (B, K, N, L); got {shapes}.")
+    if not u.is_floating_point():
+        raise ValueError(f"the scan needs real floating-point numbers, u is {u.dtype}.")
+    (batch, channels, length), groups, states = u.shape, B.shape[1], A.shape[1]
+    if groups == 0 or channels % groups or 0 in (length, states):
+        raise ValueError(
+            f"the scan needs at least one token and one state and K*D channels in K groups; "
+            f"got {length} tokens, {states} states, {channels} channels, {groups} groups."
+        )
+    by_token = (batch, groups, states, length)
+    expected = {"delta": u.shape, "A": (channels, states), "B": by_token, "C": by_token}
+    expected |= {"D": (channels,), "delta_bias": (channels,)}
+    for (name, shape), tensor in zip(expected.items(), (delta, A, B, C, D, delta_bias), strict=True):
+        if tensor is None:
+            continue
+        if tuple(tensor.shape) != tuple(shape):
+            raise ValueError(f"the scan needs {name} of shape {tuple(shape)} beside u, got {tuple(tensor.shape)}.")
+        if tensor.device != u.device:
+            raise ValueError(f"the scan needs all tensors on one device; u is on {u.device}, {name} on {tensor.device}.")
