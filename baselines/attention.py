@@ -1,0 +1,74 @@
+"""Multi-head self-attention (Vaswani et al. 2017): softmax(q kᵀ · scale) v.
+
+Two forms of the same arithmetic. "sdpa" is torch's fused ``scaled_dot_product_attention``, which never stores the
+(L, L) weights; "explicit" is the sequence of products that lifters are published with.
+L is the number of tokens that attend to one another, H that of the heads, D the channels of one head.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+AttentionForm = Literal["sdpa", "explicit"]
+ATTENTION_FORMS: tuple[str, ...] = get_args(AttentionForm)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    scale: float | None = None,
+    dropout: float = 0.0,
+    form: AttentionForm = "sdpa",
+) -> Tensor:
+    """Values mixed by attention, (N, H, L, D) from three tensors of that shape.
+
+    ``scale`` is 1 / sqrt(D) unless given; ``dropout`` is applied to the weights whenever it is not 0. With more than
+    four axes torch leaves its fused kernel, so batch axes should be flattened before.
+    """
+    if form == "sdpa":
+        return functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    weights = (query @ key.transpose(-2, -1) * scale).softmax(dim=-1)  # (N, H, L, L)
+    return functional.dropout(weights, dropout) @ value  # (N, H, L, D)
+
+
+class SelfAttention(nn.Module):
+    """Attention among the tokens of the last axis but one, (..., L, C) -> (..., L, C).
+
+    The rows of ``qkv`` are query, key and value, each head by head, as in timm's Attention.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        qkv_bias: bool = False,
+        scale: float | None = None,
+        attention_dropout: float = 0.0,
+        dropout: float = 0.0,
+        form: AttentionForm = "sdpa",
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = scale
+        self.attention_dropout = attention_dropout
+        self.form: AttentionForm = form
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.projection = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., L, C) -> (..., L, C)"""
+        count, dim = tokens.shape[-2:]
+        qkv = self.qkv(tokens).view(-1, count, 3, self.heads, dim // self.heads)  # (N, L, 3, H, D)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (N, H, L, D) each
+        dropout = self.attention_dropout if self.training else 0.0
+        mixed = attend(query, key, value, scale=self.scale, dropout=dropout, form=self.form)
+        mixed = mixed.transpose(1, 2).reshape(tokens.shape)  # (..., L, C)
+        return self.dropout(self.projection(mixed))

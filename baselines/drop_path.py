@@ -1,0 +1,27 @@
+"""Stochastic depth (Huang et al. 2016): in training, whole residual branches are left out at random."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class DropPath(nn.Module):
+    """Zero for a clip with the given probability, else divided by the probability of keeping; (B, ...) -> (B, ...).
+
+    Outside training it changes nothing.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """(B, ...) -> (B, ...)"""
+        if not self.training or self.probability == 0:
+            return branch
+        keep = 1 - self.probability
+        kept = branch.new_empty((branch.shape[0],) + (1,) * (branch.ndim - 1)).bernoulli_(keep)  # (B, 1, ...)
+        return branch * (kept / keep)
+
+    def extra_repr(self) -> str:
+        return f"probability={self.probability}"

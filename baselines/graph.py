@@ -1,0 +1,87 @@
+"""Graph convolution over joints or frames, with a fixed skeleton graph or one found from the features.
+
+Â = D^-1/2 A D^-1/2 (Kipf and Welling 2017) with A the adjacency, of ones and zeros, and D its row sums. A need not be
+symmetric: then column j is scaled by the degree of row j all the same.
+N is the number of graphs in a batch, L that of the nodes of one, C the channels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def normalise(adjacency: Tensor) -> Tensor:
+    """Â of an adjacency (..., L, L) in which every row has a neighbour."""
+    scale = adjacency.sum(dim=-1).rsqrt()  # (..., L)
+    return scale.unsqueeze(-1) * adjacency * scale.unsqueeze(-2)
+
+
+def most_similar(nodes: Tensor, neighbours: int) -> Tensor:
+    """Adjacency (N, L, L) of nodes (N, L, C) whose inner product reaches each row's ``neighbours``-th largest.
+
+    Of equal inner products all count, as between repeated frames: a row can have more neighbours than asked for. So the
+    matrix is dense, and not a list of indices. It is a step function of the nodes and carries no gradient.
+    """
+    with torch.no_grad():
+        similarity = nodes @ nodes.transpose(-2, -1)  # (N, L, L)
+        rest = similarity
+        for _ in range(neighbours - 1):  # for so few neighbours several times faster than topk
+            rest = rest.scatter(-1, rest.argmax(dim=-1, keepdim=True), -math.inf)
+        threshold = rest.amax(dim=-1, keepdim=True)  # (N, L, 1)
+        return (similarity >= threshold).to(nodes.dtype)
+
+
+class FixedGraph(nn.Module):
+    """Sums over the neighbours in one fixed graph: Â · messages."""
+
+    normalised: Tensor
+
+    def __init__(self, adjacency: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("normalised", normalise(adjacency), persistent=False)
+
+    def forward(self, nodes: Tensor, messages: Tensor) -> Tensor:
+        """(N, L, C) features, which a fixed graph doesn't look at, and (N, L, C) messages -> (N, L, C)"""
+        return self.normalised @ messages
+
+
+class SimilarityGraph(nn.Module):
+    """Sums over the neighbours in a graph that links each node to those most similar to it: Â(nodes) · messages."""
+
+    def __init__(self, neighbours: int) -> None:
+        super().__init__()
+        self.neighbours = neighbours
+
+    def forward(self, nodes: Tensor, messages: Tensor) -> Tensor:
+        """(N, L, C) features, which decide the graph, and (N, L, C) messages -> (N, L, C)"""
+        adjacency = most_similar(nodes, self.neighbours)
+        scale = adjacency.sum(dim=-1, keepdim=True).rsqrt()  # (N, L, 1)
+        return scale * (adjacency @ (scale * messages))  # Â · messages, without a pass over (L, L) for each scaling
+
+
+class GraphConvolution(nn.Module):
+    """relu(x + BatchNorm(Â V(x) + U(x))) over the last axis but one: (..., L, C) -> (..., L, C).
+
+    V (``neighbour_projection``) makes the messages of the neighbours, U (``own_projection``) keeps the node's own
+    features; the batch norm's channels are the nodes, which ties the layer to their number.
+    """
+
+    def __init__(self, dim: int, nodes: int, graph: FixedGraph | SimilarityGraph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.own_projection = nn.Linear(dim, dim)
+        self.neighbour_projection = nn.Linear(dim, dim)
+        self.batch_norm = nn.BatchNorm1d(nodes)
+        for projection in (self.own_projection, self.neighbour_projection):
+            nn.init.normal_(projection.weight, std=math.sqrt(2 / dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., L, C) -> (..., L, C)"""
+        nodes = x.flatten(0, -3)  # (N, L, C)
+        gathered = self.graph(nodes, self.neighbour_projection(nodes))
+        changed = nodes + self.batch_norm(gathered + self.own_projection(nodes))
+        return functional.relu(changed).view(x.shape)  # (..., L, C)
