@@ -1,0 +1,80 @@
+"""Arrays out of an .npz file, without ever unpickling anything.
+
+The zip members are read and their checksums verified before a byte of them is interpreted, so that a damaged file
+is told apart from a wrong one.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from harness.data.textfile import mistaken_for
+from harness.errors import BadInput
+
+#: What reading a zip raises where its bytes are not what they should be: the last three for a flag flipped in a header.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of ``path`` by name, in the file's order.
+
+    Raises BadInput naming the file, and the array where it is one's fault: not there, not an .npz, damaged or cut
+    short, or holding Python objects.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    name = ""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                name = member.removesuffix(".npy")
+                arrays[name] = _array(archive.read(member), f"{path}, array {name!r}")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
+    except _UNREADABLE as error:
+        at = f", array {name!r}" if name else ""
+        raise BadInput(f"{path}{at}: {_why_unreadable(path)} ({error})") from error
+    return arrays
+
+
+def _array(content: bytes, where: str) -> NDArray[Any]:
+    stream = io.BytesIO(content)
+    try:
+        version = npy.read_magic(stream)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        _, _, dtype = read_header(stream)
+        if dtype.hasobject:
+            raise BadInput(
+                f"{where}: holds Python objects (a pickle), which could run code and are refused; nothing in it was"
+                " run. Save it again as plain float32 arrays, one a clip"
+            )
+        stream.seek(0)
+        return npy.read_array(stream, allow_pickle=False)
+    except (ValueError, EOFError, OverflowError, MemoryError) as error:
+        raise BadInput(f"{where}: is not a whole .npy array ({error})") from error
+
+
+def _why_unreadable(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(64)
+    mistaken = mistaken_for(head)
+    if mistaken and not head.startswith(b"PK"):
+        return f"is not an .npz but {mistaken}"
+    if head.startswith(b"PK"):
+        return "is damaged or cut short; copy or download it again"
+    return "is not an .npz archive"

@@ -1,0 +1,52 @@
+"""What can go wrong, and the exit code each kind ends the command with.
+
+Every message says what is wrong, where (file, sequence, frame, key), and what to do about it.
+The command line prints the message alone; the traceback needs ``--debug``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """A failure the harness understands; the base class of all its errors."""
+
+    exit_code = 1
+
+
+class BadInput(HarnessError):
+    """What the user gave cannot be used: a name, an option, a file."""
+
+    exit_code = 2
+
+
+class RunFailed(HarnessError):
+    """A run started and could not be finished, such as a loss that is no longer finite."""
+
+    exit_code = 1
+
+
+class ResultsBusy(HarnessError):
+    """Another process holds the run's folder."""
+
+    exit_code = 3
+
+
+class CannotWrite(HarnessError):
+    """The results folder cannot be written: read-only, full, or not a folder."""
+
+    exit_code = 4
+
+
+class Interrupted(HarnessError):
+    """The user or the scheduler asked to stop; what was done is saved and the same command goes on."""
+
+    exit_code = 130
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``"Did you mean: a, b? "`` for the known names nearest to ``name``, or ``""``."""
+    nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"Did you mean: {', '.join(nearest)}? " if nearest else ""
