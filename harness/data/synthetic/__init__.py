@@ -37,7 +37,8 @@ def takes(
     """Takes of ``train_minutes`` and ``test_minutes`` in all, of different people, about 8 s each.
 
     Takes go round the actions and the subjects, so that every subject does every action once there are enough takes.
-    The same seed and options give the same arrays; a person's body depends on seed, part and number alone.
+    The same seed and options give the same arrays, up to float noise and NumPy's promise for its random streams; a
+    person's body depends on seed, part and number alone. World millimetres, z up, mean pelvis over the origin.
 
     Raises BadInput for an option out of range or an unknown action.
     """

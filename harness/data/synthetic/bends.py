@@ -40,14 +40,16 @@ def reach(rng: np.random.Generator, body: Body, manner: Manner, time_s: Array) -
     posture = stand(rng, body, manner, time_s, places)
     tries = episodes(rng, end_s, rise_s=(0.7, 1.2), hold_s=(0.2, 0.9), fall_s=(0.7, 1.1), pause_s=(0.2, 1.0))
     height = rng.uniform(0.0, 1.0, len(tries))
-    low, high = np.clip(1.0 - height / 0.55, 0.0, 1.0), np.clip((height - 0.45) / 0.55, 0.0, 1.0)
-    _bend_to(rng, body, posture, time_s, tries, low, high)
+    low, high = np.clip(1.3 - height / 0.42, 0.0, 1.0), np.clip((height - 0.45) / 0.55, 0.0, 1.0)
+    tilt = _bend_to(rng, body, posture, time_s, tries, low, high)
     hand = rng.choice(3, len(tries), p=[0.35, 0.35, 0.3])
     for side in SIDES:
         mine = (hand == side) | (hand == 2)
         plane = 88.0 - 30.0 * rng.random(len(tries)) * (1 - low)
-        elevation = np.where(low > 0, 62.0 + 25.0 * (1 - low), 78.0 + 85.0 * high)
-        poses = np.stack([plane, elevation, rng.normal(0.0, 10.0, len(tries)), 28.0 - 18.0 * high], -1)  # (n, 4)
+        elevation = np.where(low > 0, np.degrees(tilt) + 8.0 + 60.0 * (1 - low), 78.0 + 85.0 * high)
+        poses = np.stack(
+            [plane, elevation, rng.normal(0.0, 10.0, len(tries)), 28.0 - 18.0 * high - 10.0 * low], -1
+        )  # (n, 4)
         hang_arm(posture, side, 1.0 - tries.amount(time_s, mine))
         put_arm_by_turns(posture, side, tries.each(time_s) * mine, poses)
         posture.shrug[:, side] += np.radians(10.0) * tries.amount(time_s, mine * high)
@@ -56,16 +58,21 @@ def reach(rng: np.random.Generator, body: Body, manner: Manner, time_s: Array) -
 
 def _bend_to(
     rng: np.random.Generator, body: Body, posture: Posture, time_s: Array, tries: Episodes, low: Array, high: Array
-) -> None:
-    """Knees, back and head that go with reaching ``low`` or ``high`` (n,): some bend the knees more, some the back."""
+) -> Array:
+    """Knees, back and head that go with reaching ``low`` or ``high`` (n,): some bend the knees more, some the back.
+
+    Returns how far the chest is bent forward in each try, (n,) radians.
+    """
     knees = low * rng.uniform(0.15, 1.0, len(low))
-    lower(body, posture, tries.amount(time_s, knees), body.ankle_height + 0.42 * body.leg, 0.16 * body.leg)
+    lower(body, posture, tries.amount(time_s, knees), body.ankle_height + 0.38 * body.leg, 0.16 * body.leg)
     lower(body, posture, tries.amount(time_s, low * (1 - 0.6 * knees)), body.standing_height * 0.93, 0.13)
-    posture.turn[:, 0] += tries.amount(time_s, np.radians(58.0) * low * (1 - 0.45 * knees))
-    posture.trunk[:, 0] += tries.amount(time_s, np.radians(46.0) * low - np.radians(8.0) * high)
+    pelvis, trunk = np.radians(58.0) * low * (1 - 0.45 * knees), np.radians(50.0) * low
+    posture.turn[:, 0] += tries.amount(time_s, pelvis)
+    posture.trunk[:, 0] += tries.amount(time_s, trunk - np.radians(8.0) * high)
     posture.trunk[:, 1] += tries.amount(time_s, np.radians(rng.normal(0.0, 9.0, len(low))))
     posture.trunk[:, 2] += tries.amount(time_s, np.radians(rng.normal(0.0, 16.0, len(low))))
     posture.gaze[:, 0] -= tries.amount(time_s, np.radians(22.0) * high + np.radians(10.0) * low)
+    return pelvis + trunk
 
 
 def stretch(rng: np.random.Generator, body: Body, manner: Manner, time_s: Array) -> Posture:

@@ -81,7 +81,7 @@ def _swing_arms(rng: np.random.Generator, posture: Posture, time_s: Array, jumps
     count = len(jumps.off_s)
     poses = np.concatenate([[loose], np.tile([back, top, ready, loose], (count, 1))])
     begin = interleave(jumps.start_s, jumps.off_s - 0.40, jumps.off_s + 0.30, jumps.land_s + 0.25)
-    lasting = interleave(jumps.crouch_s, np.full(count, 0.66), jumps.flight_s + 0.2, np.full(count, 0.6))
+    lasting = interleave(jumps.crouch_s, np.full(count, 0.70), jumps.flight_s + 0.2, np.full(count, 0.6))
     for side in SIDES:
         put_arm(posture, side, np.ones(len(time_s)), moves(time_s, begin, lasting, poses))
         posture.arms[:, side] += np.radians(4.0) * np.stack([drift(rng, time_s, 2.0) for _ in range(4)], -1)

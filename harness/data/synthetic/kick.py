@@ -36,7 +36,7 @@ def _swing(rng: np.random.Generator, time_s: Array, kicks: Episodes, high: Array
     count = len(kicks)
     off_s = kicks.start_s + 0.35
     end_s = kicks.start_s + kicks.rise_s + kicks.hold_s + kicks.fall_s
-    through_s = rng.uniform(0.34, 0.42, count)
+    through_s = rng.uniform(0.36, 0.44, count)
     fall_from_s = off_s + _DRAW_BACK_S + through_s - 0.04
     begin = interleave(off_s, off_s + _DRAW_BACK_S, fall_from_s)
     lasting = interleave(np.full(count, 0.45), through_s, end_s - 0.1 - fall_from_s)

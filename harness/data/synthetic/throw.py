@@ -27,8 +27,8 @@ def throw(rng: np.random.Generator, body: Body, manner: Manner, time_s: Array) -
     hand, other = manner.strong_side, 1 - manner.strong_side
     release_s = throws.start_s + throws.rise_s
     back_s = release_s + throws.hold_s
-    begin = interleave(throws.start_s, release_s, release_s + 0.28, back_s)
-    lasting = interleave(throws.rise_s, np.full(len(throws), 0.42), np.full(len(throws), 0.50), throws.fall_s)
+    begin = interleave(throws.start_s, release_s, release_s + 0.32, back_s)
+    lasting = interleave(throws.rise_s, np.full(len(throws), 0.50), np.full(len(throws), 0.50), throws.fall_s)
     put_arm(posture, hand, np.ones(len(time_s)), moves(time_s, begin, lasting, _arm_stages(rng, len(throws))))
     forward = moves(time_s, begin, lasting, np.r_[0.0, interleave(-strength, strength, strength, 0 * strength)])
     _turn_into(rng, posture, time_s, throws, forward, hand)

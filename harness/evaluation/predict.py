@@ -1,0 +1,130 @@
+"""From sequences to predicted poses: cut into clips, run the lifter, put its answers back on their frames.
+
+B batch, T frames, J joints, C channels. Clips of all sequences share batches. With ``flip`` the prediction is the
+mean of f(x) and flip(f(flip(x))), the field's test-time augmentation: flip negates the first channel and exchanges
+the left and the right joints (VideoPose3D, MotionBERT).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as List
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness.data.clips import Window, scoring_windows
+from harness.data.sequence import FloatArray, Sequence
+from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES, MIRRORED, ROOT
+from harness.errors import BadInput, RunFailed
+
+Inputs = Callable[[Sequence], FloatArray]
+Decode = Callable[[FloatArray, Sequence], FloatArray]
+Progress = Callable[[int, int], None]
+#: A clip and the number of the sequence it is cut from.
+Clip = tuple[int, Window]
+
+
+def predict(
+    model: nn.Module,
+    sequences: List[Sequence],
+    *,
+    frames: int,
+    inputs: Inputs,
+    decode: Decode,
+    flip: bool = True,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> list[FloatArray]:
+    """Poses (T, 17, 3) of every sequence relative to the pelvis, millimetres, every frame predicted once.
+
+    ``model`` is moved to ``device``; its modules' training modes are as before afterwards. ``inputs(sequence)`` is
+    (T, 17, C), ``decode(output, sequence)`` takes the model's (T, 17, 3) to millimetres. ``progress(done, total)``
+    is called after each batch with numbers of clips.
+
+    Raises BadInput for an input that is not finite (sequence, frame and joint named) or an output of another shape
+    than (B, T, 17, 3), RunFailed for an output that is not finite (sequence and frame named).
+    """
+    if batch_size < 1:
+        raise BadInput(f"a batch of {batch_size} clips cannot be run; it must be at least 1")
+    arrays = [_checked_input(inputs(sequence), sequence) for sequence in sequences]
+    outputs = [np.empty((len(array), JOINT_COUNT, 3), dtype=np.float32) for array in arrays]
+    clips = [(number, window) for number, array in enumerate(arrays) for window in scoring_windows(len(array), frames)]
+    with _evaluating(model.to(device)):
+        for start in range(0, len(clips), batch_size):
+            batch = clips[start : start + batch_size]
+            lifted = _lift(model, _stack(arrays, batch).to(device), flip)  # (B, T, J, 3)
+            for (number, window), clip_output in zip(batch, lifted, strict=True):
+                outputs[number][window.indices[window.scored]] = clip_output[window.scored]
+            if progress:
+                progress(start + len(batch), len(clips))
+    return [_decoded(output, sequence, decode) for output, sequence in zip(outputs, sequences, strict=True)]
+
+
+def flipped(poses: Tensor) -> Tensor:
+    """``poses`` (..., J, C) seen in a mirror: the first channel negated, left and right joints exchanged."""
+    mirrored = poses[..., torch.as_tensor(MIRRORED, device=poses.device), :]  # a copy
+    mirrored[..., 0] *= -1
+    return mirrored
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        # Module by module: model.train() would wake layers that the caller had frozen.
+        for module, training in modes:
+            module.training = training
+
+
+def _stack(arrays: list[FloatArray], batch: list[Clip]) -> Tensor:
+    return torch.from_numpy(np.stack([arrays[number][window.indices] for number, window in batch]))  # (B, T, J, C)
+
+
+def _lift(model: nn.Module, clips: Tensor, flip: bool) -> FloatArray:
+    output = _checked_output(model, clips)
+    if flip:
+        output = (output + flipped(_checked_output(model, flipped(clips)))) / 2
+    return output.float().cpu().numpy()
+
+
+def _checked_output(model: nn.Module, clips: Tensor) -> Tensor:
+    output = model(clips)
+    expected = (*clips.shape[:3], 3)
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if shape != expected:
+        raise BadInput(
+            f"{type(model).__name__} returned {shape}; the contract is (B, T, {JOINT_COUNT}, 3) = {expected}. "
+            "See harness check"
+        )
+    return output
+
+
+def _checked_input(array: FloatArray, sequence: Sequence) -> FloatArray:
+    finite = np.isfinite(array)
+    if not finite.all():
+        frame, joint, channel = np.argwhere(~finite)[0]
+        raise BadInput(
+            f"{sequence.name}: the 2D input is not finite at frame {frame}, joint {joint} ({JOINT_NAMES[joint]}), "
+            f"channel {channel}; fill the detection in or leave the sequence out"
+        )
+    return array
+
+
+def _decoded(output: FloatArray, sequence: Sequence, decode: Decode) -> FloatArray:
+    broken = np.flatnonzero(~np.isfinite(output).all(axis=(1, 2)))
+    if broken.size:
+        raise RunFailed(
+            f"{sequence.name}: the prediction is not finite at frame {broken[0]} "
+            f"({broken.size} of {len(output)} frames); nothing is scored"
+        )
+    poses_mm = decode(output, sequence).astype(np.float32, copy=True)
+    poses_mm[:, ROOT] = 0
+    return poses_mm

@@ -1,0 +1,30 @@
+"""Small made-up sequences for the tests of evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.data.camera import Camera
+from harness.data.sequence import Sequence
+
+CAMERA = Camera("c", 1000, 1002, focal=(1145.0, 1143.0), centre=(512.0, 515.0))
+
+
+def filmed(name: str = "S9/Walk/1/c", length: int = 12, seed: int = 0, fps: float = 50.0) -> Sequence:
+    """A person of random joints who walks through the picture, seen without noise; ``name`` gives the other names."""
+    rng = np.random.default_rng([seed, length])
+    shape = rng.normal(0, [150, 400, 120], (17, 3))
+    walk = np.linspace([-300, 0, 4000], [300, 50, 5000], length)[:, None]
+    poses = shape + rng.normal(0, 60, (length, 17, 3)) + walk
+    subject, action, _, _ = name.split("/")
+    return Sequence(
+        name=name,
+        subject=subject,
+        action=action,
+        take=name.rpartition("/")[0],
+        camera=CAMERA,
+        fps=fps,
+        keypoints=CAMERA.project(poses).astype(np.float32),
+        confidence=np.ones((length, 17), dtype=np.float32),
+        poses_mm=poses.astype(np.float32),
+    )

@@ -1,0 +1,151 @@
+"""Predictions put back on their frames, flipped and decoded, with lifters whose answers are known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.data.sequence import FloatArray, Sequence
+from harness.data.skeleton import LEFT, RIGHT
+from harness.errors import BadInput, RunFailed
+from harness.evaluation.predict import flipped, predict
+from tests.harness.evaluation.scenes import filmed
+
+
+class Lifter(nn.Module):
+    """(x, y, frame's number) -> (x, 2 y, 7): flips as a lifter should, and its frames can be told apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(1)
+        self.seen: list[int] = []
+
+    def forward(self, clips: Tensor) -> Tensor:
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        self.seen.append(len(clips))
+        return torch.stack([clips[..., 0], 2 * clips[..., 1], torch.full_like(clips[..., 0], 7.0)], dim=-1)
+
+
+class BrokenAt(nn.Module):
+    """Answers NaN for the frame whose first coordinate is ``mark``."""
+
+    def __init__(self, mark: float) -> None:
+        super().__init__()
+        self.mark = mark
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return torch.where(clips[..., :1] == self.mark, torch.nan, clips[..., :1]).expand(*clips.shape[:3], 3)
+
+
+class CentreFrame(nn.Module):
+    def forward(self, clips: Tensor) -> Tensor:
+        return clips[:, :1].repeat(1, 1, 1, 2)[..., :3]
+
+
+def pixels(sequence: Sequence) -> FloatArray:
+    return sequence.keypoints
+
+
+def to_mm(output: FloatArray, sequence: Sequence) -> FloatArray:
+    return output * 10
+
+
+SEQUENCES = [filmed("S9/Walk/1/a", 23), filmed("S9/Walk/2/a", 5, seed=1), filmed("S11/Run/1/a", 10, seed=2)]
+
+
+@pytest.mark.parametrize("frames", [1, 5, 9, 40])
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_every_frame_gets_its_own_answer(frames: int, batch_size: int) -> None:
+    results = predict(
+        Lifter(), SEQUENCES, frames=frames, inputs=pixels, decode=to_mm, flip=False, batch_size=batch_size
+    )
+    for result, sequence in zip(results, SEQUENCES, strict=True):
+        assert result.dtype == np.float32
+        expected = np.concatenate([10 * sequence.keypoints * [1, 2], np.full((len(sequence), 17, 1), 70)], axis=-1)
+        expected[:, 0] = 0
+        np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+def test_batches_hold_clips_of_several_sequences_and_progress_is_told() -> None:
+    model, told = Lifter(), []
+    predict(
+        model, SEQUENCES, frames=5, inputs=pixels, decode=to_mm, flip=False, batch_size=3,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert model.seen == [3, 3, 2]  # 5 + 1 + 2 clips
+    assert told == [(3, 8), (6, 8), (8, 8)]
+
+
+def test_flip_averages_the_clip_and_its_mirror_image() -> None:
+    class Lopsided(nn.Module):
+        """Adds 1 to x of every joint and 6 to the right knee's y."""
+
+        def forward(self, clips: Tensor) -> Tensor:
+            output = torch.cat([clips, clips[..., :1]], dim=-1)
+            output[..., 0] += 1
+            output[..., 2, 1] += 6
+            return output
+
+    (sequence,) = SEQUENCES[:1]
+    (plain,) = predict(Lopsided(), [sequence], frames=9, inputs=pixels, decode=to_mm, flip=False)
+    (mean,) = predict(Lopsided(), [sequence], frames=9, inputs=pixels, decode=to_mm, flip=True)
+    # The shift in x is undone by the mirror, and the knee's error is shared between the two knees.
+    np.testing.assert_allclose(mean[:, 1:, 0], plain[:, 1:, 0] - 10, rtol=1e-5)
+    np.testing.assert_allclose(mean[:, 2, 1], plain[:, 2, 1] - 30, rtol=1e-5)
+    np.testing.assert_allclose(mean[:, 5, 1], plain[:, 5, 1] + 30, rtol=1e-5)
+
+
+def test_flipping_exchanges_the_sides_and_twice_is_the_identity() -> None:
+    poses = torch.randn(2, 5, 17, 3, generator=torch.Generator().manual_seed(0))
+    once = flipped(poses)
+    assert torch.equal(flipped(once), poses)
+    assert torch.equal(once[:, :, list(LEFT), 1:], poses[:, :, list(RIGHT), 1:])
+    assert torch.equal(once[:, :, [0, 7, 8, 9, 10], 0], -poses[:, :, [0, 7, 8, 9, 10], 0])
+
+
+def test_training_modes_are_given_back_layer_by_layer() -> None:
+    model = Lifter().train()
+    model.norm.eval()
+    predict(model, SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+    assert model.training
+    assert not model.norm.training
+    with pytest.raises(BadInput):
+        predict(model, SEQUENCES, frames=0, inputs=pixels, decode=to_mm)
+    assert model.training
+
+
+def test_training_modes_are_given_back_after_an_error() -> None:
+    model = CentreFrame().train()
+    with pytest.raises(BadInput):
+        predict(model, SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+    assert model.training
+
+
+def test_an_output_of_another_shape_is_refused() -> None:
+    message = r"CentreFrame returned \(8, 1, 17, 3\); the contract is \(B, T, 17, 3\) = \(8, 5, 17, 3\)"
+    with pytest.raises(BadInput, match=message):
+        predict(CentreFrame(), SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+
+
+def test_a_prediction_that_is_not_finite_names_sequence_and_frame() -> None:
+    mark = float(SEQUENCES[2].keypoints[8, 4, 0])
+    with pytest.raises(RunFailed, match=r"S11/Run/1/a: the prediction is not finite at frame 8 \(1 of 10 frames\)"):
+        predict(BrokenAt(mark), SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+
+
+def test_an_input_that_is_not_finite_names_sequence_frame_and_joint() -> None:
+    keypoints = SEQUENCES[1].keypoints.copy()
+    keypoints[3, 13, 1] = np.nan
+    broken = dataclasses.replace(SEQUENCES[1], keypoints=keypoints)
+    with pytest.raises(BadInput, match=r"S9/Walk/2/a: .* frame 3, joint 13 \(left wrist\), channel 1"):
+        predict(Lifter(), [SEQUENCES[0], broken], frames=5, inputs=pixels, decode=to_mm)
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(BadInput, match="batch of 0"):
+        predict(Lifter(), SEQUENCES, frames=5, inputs=pixels, decode=to_mm, batch_size=0)
