@@ -1,0 +1,41 @@
+"""How a quantity is printed: as many digits as are worth reading, and a dash for what is not known."""
+
+from __future__ import annotations
+
+MISSING = "–"
+MINUS = "−"
+NO_BREAK = "\u00a0"
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def prefixed(value: float | None) -> str:
+    """Three digits with an SI prefix: ``1470211`` is ``1.47 M``."""
+    if value is None:
+        return MISSING
+    # Rounding may reach the next prefix: 999,999 is 1.00 M, not 1000 k.
+    scale, prefix = next(((scale, prefix) for scale, prefix in _PREFIXES if value >= 0.9995 * scale), (1.0, ""))
+    scaled = value / scale
+    digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+    return f"{scaled:.{digits if prefix else 0}f} {prefix}".rstrip()
+
+
+def decimal(value: float | None, digits: int = 1) -> str:
+    """``61.84`` is ``61.8``."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def speed(per_s: float | None) -> str:
+    """Frames a second: ``21400.3`` is ``21,400``, ``9.312`` is ``9.3``."""
+    if per_s is None:
+        return MISSING
+    return f"{per_s:,.0f}" if per_s >= 99.5 else f"{per_s:.1f}"
+
+
+def with_spread(mean: float | None, spread: float | None, digits: int = 1) -> str:
+    """``61.8 ± 0.4``, or the mean alone where there is no spread."""
+    return decimal(mean, digits) if spread is None else f"{decimal(mean, digits)} ± {decimal(spread, digits)}"
+
+
+def probability(p: float) -> str:
+    """``= 0.0004``; what is smaller than a ten-thousandth is ``< 0.0001``."""
+    return f"={NO_BREAK}{p:.2g}" if p >= 1e-4 else f"<{NO_BREAK}0.0001"

@@ -1,0 +1,259 @@
+"""The comparison table of stored runs: for the terminal, as Markdown, as CSV, and as rows for the HTML report.
+
+One table for each group of runs that may be ranked against each other; floors stand below the models, and runs that
+did not finish are gaps with their reason. CSV has the raw figures, the others what is worth reading of them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from harness.reporting.group import Entry, Group, group, look_up
+from harness.reporting.quantity import MISSING, decimal, prefixed, speed, with_spread
+from harness.store.record import Record
+
+WIDTH = 120
+
+#: Names in a record and in a table of the guesses that learn nothing from a network.
+FLOOR_NAMES = {"mean_pose": "mean pose", "zero_depth": "zero depth", "linear": "linear per frame"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Raw figures of one entry, means over its seeds, or of one floor; its fields are the columns of the CSV."""
+
+    kind: str
+    model: str
+    rank: int | None = None
+    frames: int | None = None
+    seeds: int | None = None
+    p1_mm: float | None = None
+    p1_sd_mm: float | None = None
+    p2_mm: float | None = None
+    n_mpjpe_mm: float | None = None
+    mpjve_mm_per_frame: float | None = None
+    acceleration_mm_per_frame2: float | None = None
+    params_total: int | None = None
+    macs_fvcore_per_frame: float | None = None
+    train_frames_per_s: float | None = None
+    inference_frames_per_s: float | None = None
+    inference_verdict: str | None = None
+    below_every_floor: str = ""
+    status: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as it is printed: heading with unit, and what stands in it for a row. ``number`` ones align right."""
+
+    heading: str
+    unit: str
+    cell: Callable[[Row], str]
+    meaning: str
+    number: bool = True
+
+
+def _speed_cell(row: Row) -> str:
+    verdict = row.inference_verdict
+    figure = speed(row.inference_frames_per_s)
+    return figure if verdict in (None, "STABLE") else f"{figure} {verdict}"
+
+
+COLUMNS = (
+    Column("model", "", lambda row: row.model, "rows marked floor are guesses that need no network", False),
+    Column("T", "", lambda row: _whole(row.frames), "frames the model sees at once"),
+    Column("seeds", "", lambda row: _whole(row.seeds), "finished runs that differ in their seed alone"),
+    Column("P1", "mm", lambda row: with_spread(row.p1_mm, row.p1_sd_mm),
+           "mean per joint position error; ± is the standard deviation over seeds, from three on"),
+    Column("P2", "mm", lambda row: decimal(row.p2_mm), "the same after Procrustes alignment"),
+    Column("N-P1", "mm", lambda row: decimal(row.n_mpjpe_mm), "the same after scaling"),
+    Column("veloc.", "mm/f", lambda row: decimal(row.mpjve_mm_per_frame, 2), "velocity error, mm per frame"),
+    Column("accel.", "mm/f²", lambda row: decimal(row.acceleration_mm_per_frame2, 2),
+           "acceleration error, mm per frame squared"),
+    Column("params", "", lambda row: prefixed(row.params_total), "all parameters"),
+    Column("MACs", "/frame", lambda row: prefixed(row.macs_fvcore_per_frame),
+           "multiply-accumulates for each frame that comes out, by fvcore with attention and scan counted"),
+    Column("train", "f/s", lambda row: speed(row.train_frames_per_s), "frames through training in a second"),
+    Column("infer", "f/s", _speed_cell,
+           "frames in a second, one clip at a time; STABLE unless NOISY or INVALID stands beside it"),
+    Column("beats", "floors", lambda row: row.below_every_floor, "whether P1 is below every floor", False),
+    Column("status", "", lambda row: row.status, "", False),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table of one group. ``rows`` hold raw figures: the models by rank, then the floors."""
+
+    group: Group
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def heading(self) -> str:
+        """The protocol and, where there are several, what sets this group apart."""
+        protocol = self.group.protocol or "not scored"
+        apart = ", ".join(f"{field} {value}" for field, value in self.group.differs.items())
+        return f"{protocol} (apart from the others by {apart})" if apart else protocol
+
+    def cells(self) -> list[list[str]]:
+        """What is printed, row by row. A floor has no cost, so that nothing is missing there."""
+        return [
+            [column.cell(row).replace(MISSING, "") if row.kind == "floor" else column.cell(row) for column in COLUMNS]
+            for row in self.rows
+        ]
+
+    def frame(self) -> pd.DataFrame:
+        """The raw figures."""
+        whole = dict.fromkeys(("rank", "frames", "seeds", "params_total"), "Int64")
+        return pd.DataFrame([asdict(row) for row in self.rows]).astype(whole)
+
+    def to_text(self) -> str:
+        """For a terminal of WIDTH columns."""
+        # A signature has no spaces to wrap at, so it is given some for the time of wrapping.
+        heading = textwrap.wrap(self.heading.replace("|", "| "), WIDTH, break_on_hyphens=False)
+        return "\n".join(
+            [*(line.replace("| ", "|") for line in heading), "", *_aligned(self.cells()), *_wrapped(self.notes)]
+        )
+
+    def to_markdown(self) -> str:
+        """A pipe table with its protocol above and its notes below."""
+        headings = [" ".join(filter(None, (column.heading, column.unit))) for column in COLUMNS]
+        rules = ["---:" if column.number else ":---" for column in COLUMNS]
+        lines = [f"`{self.heading}`", "", _piped(headings), _piped(rules), *(map(_piped, self.cells()))]
+        return "\n".join(lines + ([""] if self.notes else []) + [f"* {_escaped(note)}" for note in self.notes])
+
+
+def build(records: Iterable[Record]) -> list[Table]:
+    """A table for each group of runs that may be ranked against each other, the largest first."""
+    return [_table(members) for members in group(records)]
+
+
+def text(records: Iterable[Record]) -> str:
+    """Every table for the terminal."""
+    return "\n\n".join(table.to_text() for table in build(records))
+
+
+def markdown(records: Iterable[Record]) -> str:
+    """Every table as Markdown, with what the columns mean."""
+    meanings = "; ".join(f"{column.heading}: {column.meaning}" for column in COLUMNS if column.meaning)
+    return "\n\n".join([*(table.to_markdown() for table in build(records)), meanings]) + "\n"
+
+
+def csv(records: Iterable[Record]) -> str:
+    """Every row of every table with its raw figures and its group."""
+    frames = [
+        table.frame().assign(group=table.group.name, protocol=table.group.protocol or "") for table in build(records)
+    ]
+    return str(pd.concat(frames).to_csv(index=False, lineterminator="\n")) if frames else ""
+
+
+def _table(members: Group) -> Table:
+    models = [_model_row(rank, entry) for rank, entry in enumerate(members.entries, start=1)]
+    floors = [
+        Row("floor", f"floor: {FLOOR_NAMES.get(name, name)}", p1_mm=floor["p1_mm"], p2_mm=floor["p2_mm"])
+        for name, floor in sorted(members.floors.items(), key=lambda item: item[1]["p1_mm"])
+    ]
+    return Table(members, (*models, *floors), tuple(_notes(members)))
+
+
+def _model_row(rank: int, entry: Entry) -> Row:
+    return Row(
+        kind="model",
+        model=entry.label,
+        rank=rank if entry.runs else None,
+        frames=entry.frames,
+        seeds=len(entry.runs),
+        p1_mm=entry.p1_mm,
+        p1_sd_mm=entry.p1_sd_mm,
+        p2_mm=entry.mean("accuracy.p2_mm"),
+        n_mpjpe_mm=entry.mean("accuracy.n_mpjpe_mm"),
+        mpjve_mm_per_frame=entry.mean("accuracy.mpjve_mm_per_frame"),
+        acceleration_mm_per_frame2=entry.mean("accuracy.acceleration_mm_per_frame2"),
+        params_total=next(iter(entry.values("cost.params_total")), None),
+        macs_fvcore_per_frame=entry.mean("cost.macs_fvcore_per_frame"),
+        train_frames_per_s=entry.mean("cost.train_frames_per_s"),
+        inference_frames_per_s=entry.mean("cost.inference_frames_per_s"),
+        inference_verdict=_worst_verdict(entry),
+        below_every_floor=_below_floors(entry),
+        status=_status(entry),
+        reason="; ".join(str(gap.get("error")) for gap in entry.gaps) or None,
+    )
+
+
+def _worst_verdict(entry: Entry) -> str | None:
+    verdicts = {look_up(run, "cost.inference.verdict") for run in entry.runs}
+    return next((verdict for verdict in ("INVALID", "NOISY", "STABLE") if verdict in verdicts), None)
+
+
+def _below_floors(entry: Entry) -> str:
+    beaten = [bool(run.get("beats_floors")) for run in entry.runs]
+    if not beaten:
+        return MISSING
+    return "yes" if all(beaten) else "NO" if not any(beaten) else f"{sum(beaten)} of {len(beaten)}"
+
+
+def _status(entry: Entry) -> str:
+    endings = [str(gap["status"]) for gap in entry.gaps]
+    gaps = ", ".join(f"{endings.count(ending)} {ending}" for ending in dict.fromkeys(endings))
+    if entry.runs:
+        return f"ok, {gaps}" if gaps else "ok"
+    return endings[0] if len(endings) == 1 else gaps
+
+
+def _notes(members: Group) -> list[str]:
+    notes = [
+        f"{entry.title}, seed {gap.get('seed')}: {gap['status']}: {gap.get('error')}"
+        for entry in members.entries
+        for gap in entry.gaps
+    ]
+    runs = [(entry, run) for entry in members.entries for run in entry.runs]
+    said: dict[str, list[str]] = {}
+    for entry, run in runs:
+        for warning in dict.fromkeys(run.get("warnings") or []):
+            said.setdefault(warning, []).append(f"{entry.title}, seed {run.get('seed')}")
+    for warning, sources in said.items():
+        notes.append(f"{'every run' if len(sources) == len(runs) > 1 else '; '.join(sources)}: {warning}")
+    return notes
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as they need, except that the first wraps where the table would be wider than WIDTH."""
+    headings = [[column.heading for column in COLUMNS], [column.unit for column in COLUMNS]]
+    widths = [max(len(row[index]) for row in [*headings, *cells]) for index in range(len(COLUMNS))]
+    gaps = 2 if sum(widths) + 2 * len(widths) <= WIDTH else 1
+    widths[0] = max(12, min(widths[0], WIDTH - sum(widths[1:]) - gaps * (len(widths) - 1)))
+    separator = " " * gaps
+    ruled = ["-" * width for width in widths]
+    lines = []
+    for row in [*headings, ruled, *cells]:
+        first, *rest = textwrap.wrap(row[0], widths[0]) or [""]
+        justified = [
+            cell.rjust(width) if column.number else cell.ljust(width)
+            for cell, width, column in zip([first, *row[1:]], widths, COLUMNS, strict=True)
+        ]
+        lines.append(separator.join(justified).rstrip())
+        lines += [f"  {continued}" for continued in rest]
+    return lines
+
+
+def _wrapped(notes: Sequence[str]) -> list[str]:
+    lines = [textwrap.fill(note, WIDTH, initial_indent="* ", subsequent_indent="  ") for note in notes]
+    return ["", *lines] if lines else []
+
+
+def _escaped(cell: str) -> str:
+    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _piped(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"

@@ -1,0 +1,223 @@
+"""The record: one finished measurement with everything needed to trust it, and the one place that says what it holds.
+
+A record is one JSON object. ``FIELDS`` is its schema: dotted path, kind of value, and what it means in which unit.
+``*`` stands for any name and ``[]`` for the entries of a list. ``null`` (or no entry at all) means not known or not
+applicable, except for the ``REQUIRED`` ones. A number is finite: NaN and infinity are not JSON, and no figure either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.errors import BadInput, suggestion
+
+Record = dict[str, Any]
+
+#: Raised when a field changes its meaning or goes away; a new field that old readers may ignore does not raise it.
+SCHEMA_VERSION = 1
+
+#: How a run can have ended.
+STATUSES: Mapping[str, str] = {
+    "ok": "finished; its figures can be used",
+    "failed": "stopped by an error",
+    "oom": "ran out of memory",
+    "timeout": "stopped because it took too long",
+    "interrupted": "stopped by the user or the scheduler; can be resumed",
+    "unsupported": "cannot be done with this model or on this machine",
+}
+
+REQUIRED = ("schema", "id", "status", "config", "config.model", "config.frames", "config.in_channels")
+
+TEXT, WHOLE, NUMBER, YES_NO, ANYTHING = "text", "whole number", "number", "yes or no", "anything"
+
+FIELDS: Mapping[str, tuple[str, str]] = {
+    "schema": (WHOLE, "version of this table"),
+    "id": (TEXT, "name of the run, such as posemamba-xs-t27-s0-1a2b3c4d; a later record of the same id replaces it"),
+    "status": (TEXT, "one of STATUSES"),
+    "error": (TEXT, "why the status is not ok"),
+    "started": (TEXT, "UTC, ISO 8601"),
+    "finished": (TEXT, "UTC, ISO 8601"),
+    "warnings[]": (TEXT, "what a reader of the figures should know"),
+    "seed": (WHOLE, "of the weights and of the order of training"),
+    "config_hash": (TEXT, "sha256 of config"),
+    "config.*": (ANYTHING, "every choice that can change a figure: model, frames (T), in_channels, options, recipe, …"),
+    "environment.*": (ANYTHING, "machine and software: versions, commit, processor, threads, determinism, precision"),
+
+    "data.spec": (TEXT, "the --data that was asked for"),
+    "data.name": (TEXT, "what it is"),
+    "data.detector": (TEXT, "simulated 2D detector"),
+    "data.digest_train": (TEXT, "sha256 of the 2D and 3D arrays trained on"),
+    "data.digest_test": (TEXT, "sha256 of the 2D and 3D arrays evaluated on"),
+    "data.train_sequences": (WHOLE, "one camera's view of one take is a sequence"),
+    "data.test_sequences": (WHOLE, ""),
+    "data.train_frames": (WHOLE, ""),
+    "data.test_frames": (WHOLE, ""),
+    "data.notes[]": (TEXT, "what the loader left out, padded or masked"),
+
+    "weights.path": (TEXT, "file of the evaluated weights"),
+    "weights.sha256": (TEXT, "its digest"),
+
+    "signature.long": (TEXT, "protocol of the accuracy figures; only equal ones may be ranked"),
+    "signature.short": (TEXT, "the same, abbreviated"),
+    "signature.fields.*": (ANYTHING, "the same, field by field"),
+
+    "accuracy.p1_mm": (NUMBER, "P1, mean per joint position error"),
+    "accuracy.p2_mm": (NUMBER, "P2, after Procrustes alignment of every frame"),
+    "accuracy.n_mpjpe_mm": (NUMBER, "N-MPJPE, after the best scale of every frame"),
+    "accuracy.mpjve_mm_per_frame": (NUMBER, "velocity error"),
+    "accuracy.acceleration_mm_per_frame2": (NUMBER, "acceleration error"),
+    "accuracy.acceleration_mm_per_s2": (NUMBER, "acceleration error with the frame rate"),
+    "accuracy.p1_mm_by_action_mean": (NUMBER, "mean of the actions' P1, the average of Human3.6M's papers"),
+    "accuracy.frames": (WHOLE, "frames scored"),
+    "accuracy.missing_truth_frames": (WHOLE, "frames left out for want of truth"),
+    "accuracy.per_action.*.p1_mm": (NUMBER, ""),
+    "accuracy.per_action.*.p2_mm": (NUMBER, ""),
+    "accuracy.per_action.*.frames": (WHOLE, ""),
+    "accuracy.per_joint.*.p1_mm": (NUMBER, "mean error of one joint"),
+    "accuracy.per_sequence[].sequence": (TEXT, "name of the sequence"),
+    "accuracy.per_sequence[].take": (TEXT, "name of the take, all cameras together: the unit of resampling"),
+    "accuracy.per_sequence[].action": (TEXT, ""),
+    "accuracy.per_sequence[].frames": (WHOLE, ""),
+    "accuracy.per_sequence[].p1_mm": (NUMBER, ""),
+    "accuracy.per_sequence[].p2_mm": (NUMBER, ""),
+
+    "floors.*.p1_mm": (NUMBER, "P1 of a guess that learns nothing from the network, on the same frames"),
+    "floors.*.p2_mm": (NUMBER, "P2 of it"),
+    "beats_floors": (YES_NO, "whether accuracy.p1_mm is below every floor"),
+
+    "cost.params_total": (WHOLE, "parameters"),
+    "cost.macs_fvcore": (WHOLE, "multiply-accumulates of one clip, see harness.measurement.flops"),
+    "cost.macs_fvcore_per_frame": (NUMBER, "the same for each frame that comes out"),
+    "cost.macs_by_operator.*": (WHOLE, "its parts"),
+    "cost.uncounted_operators.*": (WHOLE, "calls of operators that have no multiply-accumulates, with the reason"),
+    "cost.scan_flops_9bldn": (WHOLE, "floating-point operations of the scans by mamba's own convention"),
+    "cost.frames": (WHOLE, "T of the counted and timed clip"),
+    "cost.output_frames": (WHOLE, "frames that come out for it"),
+    "cost.in_channels": (WHOLE, ""),
+    "cost.scan_backend": (TEXT, "implementation of the selective scan that ran"),
+    "cost.threads": (WHOLE, "CPU threads"),
+    "cost.train_frames_per_s": (NUMBER, "frames that went through training in a second"),
+    "cost.inference_frames_per_s": (NUMBER, "median, one clip at a time; null where the verdict is INVALID"),
+    "cost.inference.frames_per_s": (NUMBER, "the same"),
+    "cost.inference.quartiles_frames_per_s[]": (NUMBER, "lower and upper quartile"),
+    "cost.inference.call_ms": (NUMBER, "median duration of one clip's forward"),
+    "cost.inference.samples": (WHOLE, "timed blocks"),
+    "cost.inference.calls_per_sample": (WHOLE, "forwards in a block"),
+    "cost.inference.seconds": (NUMBER, "all blocks together"),
+    "cost.inference.verdict": (TEXT, "STABLE, NOISY or INVALID"),
+    "cost.inference.reason": (TEXT, "why"),
+
+    "training.recipe.*": (ANYTHING, "loss, optimiser and schedule"),
+    "training.steps": (WHOLE, "optimiser steps"),
+    "training.epochs": (NUMBER, "passes over the training clips"),
+    "training.seconds": (NUMBER, "wall-clock time of training alone"),
+    "training.batch_size": (WHOLE, "clips"),
+    "training.frames_per_s": (NUMBER, "frames that went through training in a second"),
+    "training.model_selection": (TEXT, "which step's weights were evaluated"),
+    "training.curve[].step": (WHOLE, "optimiser step at the end of the stretch"),
+    "training.curve[].seconds": (NUMBER, "training time until then"),
+    "training.curve[].loss": (NUMBER, "mean training loss of the stretch"),
+    "training.curve[].learning_rate": (NUMBER, "at that step"),
+}  # fmt: skip
+
+_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+    TEXT: (str,),
+    WHOLE: (int,),
+    NUMBER: (int, float),
+    YES_NO: (bool,),
+}
+
+
+def _as_tree(fields: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """``FIELDS`` by levels: a name, ``*`` or ``[]`` leads to the next level, the last one to the kind."""
+    tree: dict[str, Any] = {}
+    for path, (kind, _) in fields.items():
+        *above, last = path.replace("[]", ".[]").split(".")
+        level = tree
+        for name in above:
+            level = level.setdefault(name, {})
+        level[last] = kind
+    return tree
+
+
+_TREE = _as_tree(FIELDS)
+
+
+def validate(record: Mapping[str, Any]) -> None:
+    """Check a record against the schema. Raises BadInput naming a field that is missing, unknown or of another kind."""
+    name = f"record {record.get('id', 'without id')!r}"
+    for path in REQUIRED:
+        if _lookup(record, path) is None:
+            raise BadInput(f"{name} has no {path}")
+    status = record["status"]
+    if status not in STATUSES:
+        known = f"{suggestion(str(status), STATUSES)}One of: {', '.join(STATUSES)}"
+        raise BadInput(f"{name}: unknown status {status!r}. {known}")
+    if status != "ok" and not record.get("error"):
+        raise BadInput(f"{name}: status {status} needs an error that says why")
+    if record.get("accuracy") and not (_lookup(record, "signature.long") and _lookup(record, "data.digest_test")):
+        raise BadInput(f"{name} has accuracy without signature.long and data.digest_test: nobody could compare it")
+    for path, problem in _problems("", _TREE, record):
+        raise BadInput(f"{name}: {path} {problem}")
+
+
+def _lookup(record: Mapping[str, Any], path: str) -> Any:
+    value: Any = record
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _problems(path: str, schema: Any, value: Any) -> Iterator[tuple[str, str]]:
+    """(path, what is wrong there) for everything in ``value`` that ``schema``, a level of the tree, does not allow."""
+    if value is None:
+        return
+    if schema == ANYTHING:
+        yield from _not_json(path, value)
+    elif isinstance(schema, str):
+        yield from _not_of_kind(path, schema, value)
+    elif "[]" in schema:
+        if not isinstance(value, (list, tuple)):
+            yield path, f"is {_shown(value)}, not a list"
+            return
+        for index, entry in enumerate(value):
+            yield from _problems(f"{path}[{index}]", schema["[]"], entry)
+    elif not isinstance(value, Mapping):
+        yield path, f"is {_shown(value)}, not an object"
+    else:
+        for name, entry in value.items():
+            here = f"{path}.{name}" if path else str(name)
+            below = schema.get(name, schema.get("*"))
+            if below is None:
+                yield (
+                    here,
+                    f"is no field of the schema (harness/store/record.py). {suggestion(str(name), schema)}".strip(),
+                )
+            yield from _problems(here, below, entry) if below else ()
+
+
+def _not_of_kind(path: str, kind: str, value: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, _PYTHON_TYPES[kind]) or (isinstance(value, bool) and kind != YES_NO):
+        yield path, f"is {_shown(value)}, not a {kind}"
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path, f"is {value}: a figure must be finite"
+
+
+def _not_json(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield from _not_json(f"{path}.{name}", entry)
+    elif isinstance(value, (list, tuple)):
+        for index, entry in enumerate(value):
+            yield from _not_json(f"{path}[{index}]", entry)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path, f"is {value}: a figure must be finite"
+    elif not isinstance(value, (str, int, float, type(None))):
+        yield path, f"is a {type(value).__name__}, which JSON does not have"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"

@@ -1,0 +1,172 @@
+"""The append-only store of records: one file of JSON lines that a kill at any moment leaves readable.
+
+A record is one write to a file opened for appending, so that processes which append at once do not mix their lines
+(on a local file system; a networked one need not keep that promise). A write that was cut short leaves a torn last
+line: reading drops it with a warning, and the next append marks it and starts a new line. Nothing is ever rewritten,
+and a record that lacks nothing but its line feed is kept.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput, CannotWrite
+from harness.store.record import SCHEMA_VERSION, Record, validate
+
+FILE_NAME = "records.jsonl"
+#: Ends a line that a broken write left without line feed. No JSON object ends like this.
+TORN_MARK = b" #torn"
+
+
+class Store:
+    """The records in ``folder``; nothing is read or written before a method asks for it."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / FILE_NAME
+
+    def preflight(self) -> None:
+        """Make sure that records can be written, before anything expensive starts; makes the folder itself if needed.
+
+        Raises CannotWrite naming the path when it is no folder, its parent is missing, it is read-only or full.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder) as probe:
+                probe.write(b"x")
+                probe.flush()
+            if self.path.exists():
+                self.path.open("ab").close()
+        except OSError as error:
+            raise CannotWrite(f"results folder {self.folder}: {_reason(error, self.folder)}") from error
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record, on the disk when this returns; ``schema`` is filled in.
+
+        Raises BadInput for a record that breaks the schema, CannotWrite when the disk is full or the file read-only;
+        earlier records are whole in either case.
+        """
+        record = {"schema": SCHEMA_VERSION, **record}
+        validate(record)
+        line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            reason = _reason(error, self.path)
+            raise CannotWrite(
+                f"cannot append {len(line)} bytes to {self.path}: {reason}. Earlier records are whole"
+            ) from error
+
+    def _write(self, line: bytes) -> None:
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if _ends_torn(handle):
+                line = TORN_MARK + b"\n" + line
+            written = os.write(handle, line)
+            if written < len(line):
+                raise OSError(errno.EIO, f"only {written} bytes were taken; the disk is probably full")
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def records(self, skip_bad: bool = False) -> list[Record]:
+        """Every record, the oldest first. A torn line is dropped with a warning naming file and byte.
+
+        Raises BadInput naming file, line and column for a line that is not a record (with ``skip_bad`` that is a
+        warning), and naming both versions for a record of a newer schema.
+        """
+        return list(self._read(skip_bad))
+
+    def latest(self, skip_bad: bool = False) -> list[Record]:
+        """The newest record of every id, the oldest first."""
+        newest: dict[str, Record] = {}
+        for record in self._read(skip_bad):
+            newest.pop(record["id"], None)
+            newest[record["id"]] = record
+        return list(newest.values())
+
+    def find(self, run_id: str) -> Record | None:
+        """The newest record with this id, or None."""
+        return next((record for record in reversed(self.records()) if record["id"] == run_id), None)
+
+    def _read(self, skip_bad: bool) -> Iterator[Record]:
+        content = self._content()
+        start = 0
+        for number, line in enumerate(content.splitlines(keepends=True), start=1):
+            record = self._parse(line, number, start, skip_bad)
+            if record is not None:
+                yield record
+            start += len(line)
+
+    def _content(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise BadInput(f"cannot read {self.path}: {error.strerror}") from error
+
+    def _parse(self, line: bytes, number: int, start: int, skip_bad: bool) -> Record | None:
+        torn = not line.endswith(b"\n") or line.rstrip().endswith(TORN_MARK)
+        text = line.rstrip().removesuffix(TORN_MARK).strip()
+        try:
+            return self._record(text, f"{self.path} line {number}") if text else None
+        except json.JSONDecodeError as error:
+            if torn:
+                problem = f"the record at byte {start} was cut short while it was written, and is left out"
+                warnings.warn(f"{self.path}: {problem}", stacklevel=2)
+                return None
+            bad = BadInput(f"{self.path} line {number}, column {error.colno}: {error.msg}. Mend or remove that line")
+        except BadInput as error:
+            bad = error
+        if not skip_bad:
+            raise bad
+        warnings.warn(f"left out: {bad}", stacklevel=2)
+        return None
+
+    @staticmethod
+    def _record(text: bytes, where: str) -> Record:
+        try:
+            record = json.loads(text.decode(), parse_constant=lambda constant: _refuse(where, constant))
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{where}, byte {error.start} of it: not UTF-8. Mend or remove that line") from error
+        if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
+            raise BadInput(f"{where} is no record: it has no schema version")
+        if record["schema"] > SCHEMA_VERSION:
+            raise BadInput(
+                f"{where} was written by a newer version: its schema is {record['schema']}, this one reads up to "
+                f"{SCHEMA_VERSION}. Update the harness"
+            )
+        if not isinstance(record.get("id"), str) or not isinstance(record.get("status"), str):
+            raise BadInput(f"{where} is no record: it has no id or no status")
+        return record
+
+
+def _ends_torn(handle: int) -> bool:
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+
+
+def _refuse(where: str, constant: str) -> None:
+    raise BadInput(f"{where} holds {constant}, which is neither JSON nor a figure")
+
+
+def _reason(error: OSError, path: Path) -> str:
+    explained = {
+        errno.ENOTDIR: "it is not a folder",
+        errno.EEXIST: "it is not a folder",
+        errno.ENOENT: f"{path.parent} does not exist; make it first",
+        errno.ENOSPC: "no space left on the disk; free some and start again",
+        errno.EDQUOT: "the disk quota is used up; free some space and start again",
+        errno.EFBIG: "the file may not grow any further (file size limit)",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.EACCES: "no permission to write there; choose another folder",
+    }
+    return explained.get(error.errno or 0, error.strerror or str(error))
