@@ -82,4 +82,6 @@ def _check(
         if tuple(tensor.shape) != tuple(shape):
             raise ValueError(f"the scan needs {name} of shape {tuple(shape)} beside u, got {tuple(tensor.shape)}.")
         if tensor.device != u.device:
-            raise ValueError(f"the scan needs all tensors on one device; u is on {u.device}, {name} on {tensor.device}.")
+            raise ValueError(
+                f"the scan needs all tensors on one device; u is on {u.device}, {name} on {tensor.device}."
+            )

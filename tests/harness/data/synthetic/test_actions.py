@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,9 +16,11 @@ ANKLES = [J["left ankle"], J["right ankle"]]
 WRISTS = [J["left wrist"], J["right wrist"]]
 
 
+@functools.cache
 def perform(action: str) -> list[NDArray[np.float64]]:
-    """Six takes of 8 to 10 s in metres, of different people."""
-    return [take.joints_mm / 1000.0 for take in takes(0, train_minutes=0.8, test_minutes=0.01, actions=(action,))][:6]
+    """Five takes of about 8 s in metres, of different people."""
+    generated = takes(0, train_minutes=40 / 60, test_minutes=0.01, actions=(action,))
+    return [take.joints_mm / 1000.0 for take in generated if take.part == "train"]
 
 
 def height(joints: NDArray[np.float64]) -> float:
@@ -32,11 +36,11 @@ def test_gait_speeds(action: str, slowest: float, fastest: float) -> None:
 
 
 def test_walkers_never_have_both_feet_in_the_air_and_runners_do() -> None:
+    """Both heels are up for a moment of a walk too; both ankles 5 cm up are a flight."""
     for action, flies in (("Walk", False), ("Run", True)):
         for joints in perform(action):
-            rest_height = joints[:, ANKLES, 2].min()
-            both_up = (joints[:, ANKLES, 2] > rest_height + 0.03).all(-1)
-            assert both_up.any() == flies or (not flies and both_up.mean() < 0.15)
+            up = joints[:, ANKLES, 2] > joints[:, ANKLES, 2].min() + 0.05
+            assert up.all(-1).any() == flies
 
 
 def test_sitters_sit_and_those_who_sit_down_stood_before() -> None:
@@ -66,7 +70,7 @@ def test_waving_hands_go_to_and_fro_above_the_shoulder() -> None:
         above = joints[:, WRISTS, 2] > joints[:, [J["left shoulder"], J["right shoulder"]], 2] + 0.1
         hand = int(above.sum(0).argmax())
         moving = np.linalg.norm(np.diff(joints[:, WRISTS[hand]], axis=0), axis=-1) * 50.0
-        assert above[:, hand].mean() > 0.15
+        assert above[:, hand].mean() > 0.10
         assert np.median(moving[above[1:, hand]]) > 0.3
 
 
@@ -99,7 +103,7 @@ def test_a_throw_is_fast_and_goes_forward() -> None:
         forward = (velocity * ahead[:, None]).sum(-1)  # (T - 1, 2)
         frame, hand = np.unravel_index(forward.argmax(), forward.shape)
         assert forward[frame, hand] > 3.5
-        assert forward[frame, hand] > 1.2 * -forward.min()
+        assert forward[frame, hand] > -forward.min()
         assert joints[frame, WRISTS[hand], 2] > joints[frame, J["spine"], 2]
 
 

@@ -1,0 +1,28 @@
+# make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+MINUTES ?= 3.5
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt $(wildcard posemamba/scan/csrc/*.cpp)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/harness run --model posemamba-xs motionagformer-xxs --data synthetic --frames 27 --minutes $(MINUTES)
+	$(BIN)/harness compare report
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/scan.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info posemamba/scan/*.so

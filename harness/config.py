@@ -1,0 +1,136 @@
+"""One run, fully resolved: every choice that can change its figures, whoever made it, in one frozen object."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from harness import models
+from harness.errors import BadInput
+from harness.training.budget import Budget
+from harness.training.recipe import Recipe, recipe
+
+DEFAULT_DATA = "synthetic"
+DEFAULT_FRAMES = 27
+#: With loading and evaluation a run of the default budget stays under 20 minutes.
+DEFAULT_MINUTES = 17.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """See ``resolve`` for where each value comes from. ``options`` are the model's, already checked."""
+
+    model: str
+    frames: int = DEFAULT_FRAMES
+    in_channels: int = 3
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: str = DEFAULT_DATA
+    detector: str = "sh"
+    data_seed: int = 0
+    recipe: str = "common"
+    budget: Budget = field(default_factory=lambda: Budget(seconds=DEFAULT_MINUTES * 60))
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    seed: int = 0
+    flip_test: bool = True
+    device: str = "cpu"
+    threads: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a record."""
+        return dataclasses.asdict(self)
+
+    def digest(self) -> str:
+        """sha256 over every field: two runs with the same digest are the same run."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    def run_id(self) -> str:
+        """Readable and unique, such as ``posemamba-xs-t27-s0-1a2b3c4d``; safe as a folder name."""
+        name = re.sub(r"[^A-Za-z0-9_]+", "-", self.model).strip("-")
+        return f"{name}-t{self.frames}-s{self.seed}-{self.digest()[:8]}"
+
+    def training_recipe(self) -> Recipe:
+        """The named recipe with this run's batch size and learning rate."""
+        return dataclasses.replace(recipe(self.recipe), batch_size=self.batch_size, learning_rate=self.learning_rate)
+
+
+def resolve(
+    model: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    recipe_name: str = "common",
+    budget: Budget | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    **given: Any,
+) -> RunConfig:
+    """A RunConfig from what the user gave; None takes the recipe's value, then the harness's default.
+
+    The recipe's drop path rate becomes a model option where the model has one and the user did not set it.
+    Raises BadInput for an unknown model, option, recipe or device and for values out of range.
+    """
+    chosen = recipe(recipe_name)
+    config = RunConfig(
+        model=model,
+        options=dict(options or {}),
+        recipe=recipe_name,
+        budget=budget or _default_budget(chosen),
+        batch_size=chosen.batch_size if batch_size is None else batch_size,
+        learning_rate=chosen.learning_rate if learning_rate is None else learning_rate,
+        device=_device(device),
+        threads=torch.get_num_threads() if threads is None else threads,
+        **given,
+    )
+    _require_ranges(config)
+    return dataclasses.replace(config, options=_model_options(config, chosen))
+
+
+def _default_budget(chosen: Recipe) -> Budget:
+    return Budget(epochs=chosen.epochs) if chosen.epochs else Budget(seconds=DEFAULT_MINUTES * 60)
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(asked).type
+    except RuntimeError as error:
+        raise BadInput(f"--device {asked}: not a device; use cpu, cuda or cuda:0") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise BadInput("no CUDA device on this machine; use --device cpu (the scan runs on its native CPU kernel)")
+    return asked
+
+
+def _require_ranges(config: RunConfig) -> None:
+    for flag, value, least in (
+        ("--frames", config.frames, 1),
+        ("--batch-size", config.batch_size, 1),
+        ("--threads", config.threads, 1),
+        ("--seed", config.seed, 0),
+        ("--data-seed", config.data_seed, 0),
+    ):
+        if value < least:
+            raise BadInput(f"{flag} {value} is out of range; it must be at least {least}")
+    if not config.learning_rate > 0:
+        raise BadInput(f"--learning-rate {config.learning_rate} is out of range; it must be positive")
+    if config.in_channels not in (2, 3):
+        raise BadInput(f"--in-channels {config.in_channels}: a lifter sees 2 (x, y) or 3 (x, y, confidence) channels")
+
+
+def _model_options(config: RunConfig, chosen: Recipe) -> dict[str, Any]:
+    if ":" in config.model:
+        return dict(config.options)
+    built = models.configure(config.model, config.frames, config.in_channels, config.options)
+    options = {name: getattr(built, name) for name in models.our_names(config.model, config.options)}
+    if chosen.drop_path is not None and hasattr(built, "drop_path"):
+        options.setdefault("drop_path", chosen.drop_path)
+    return options

@@ -1,0 +1,137 @@
+"""Score weights that already exist: a finished run's or an imported checkpoint's, on any data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness import config as configuration
+from harness import data, environment, models
+from harness import weights as checkpoints
+from harness.assessment import assess, describe
+from harness.config import RunConfig
+from harness.data.normalise import target_space
+from harness.errors import BadInput, suggestion
+from harness.progress import Say
+from harness.store.store import Store
+from harness.training.recipe import recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score: ``run_id``, or ``model`` with ``weights``; None elsewhere takes the run's or the model's value."""
+
+    run_id: str | None = None
+    model: str | None = None
+    weights: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    detector: str = "sh"
+    data_seed: int = 0
+    frames: int | None = None
+    in_channels: int | None = None
+    space: str | None = None
+    flip_test: bool = True
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.run_id is None) == (self.model is None):
+            raise BadInput("give either --run RUN, or --model NAME with --weights FILE")
+        if self.model is not None and self.weights is None:
+            raise BadInput("--model needs --weights FILE; without weights there is nothing worth scoring")
+
+
+def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
+    """Score what ``request`` names, store the record and return it.
+
+    Raises BadInput for an unknown run or model, a checkpoint that does not fit, or data that cannot be read; nothing
+    is evaluated then.
+    """
+    store = Store(results)
+    store.preflight()
+    config, weights_path, trained_space = _from_run(request, store) if request.run_id else _from_weights(request)
+    torch.set_num_threads(config.threads)
+    model = models.build(config.model, config.frames, config.in_channels, **config.options)
+    loaded = checkpoints.load(model, weights_path)
+    say(_account(loaded))
+    space = target_space(request.space or trained_space or ("image" if loaded.official else "camera"))
+    dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
+    model.to(config.device)
+    started = _now()
+    record = {
+        "id": f"evaluation-{config.run_id()}-{loaded.sha256[:8]}",
+        "config": {**config.as_dict(), "budget": None, "recipe": None, "learning_rate": None, "batch_size": None},
+        "config_hash": config.digest(),
+        "seed": config.seed,
+        "started": started,
+        "environment": environment.capture(),
+        "data": describe(dataset, config.data),
+        "weights": {"path": str(weights_path), "sha256": loaded.sha256},
+        **assess(model, dataset, config, space, say),
+        "status": "ok",
+    }
+    record["finished"] = _now()
+    store.append(record)
+    return record
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _account(loaded: checkpoints.Loaded) -> str:
+    names = "the authors' names" if loaded.official else "our names"
+    return f"{loaded.path}: {names}, {f'under {loaded.wrapper!r}' if loaded.wrapper else 'bare'}, every entry fits"
+
+
+def _from_run(request: Request, store: Store) -> tuple[RunConfig, Path, str]:
+    """The run's config on the requested data, its weights, and the target space it was trained in."""
+    record = store.find(request.run_id or "")
+    if record is None or "weights" not in record:
+        known = [stored["id"] for stored in store.latest() if "weights" in stored]
+        raise BadInput(
+            f"no run {request.run_id!r} with weights is stored. {suggestion(request.run_id or '', known)}"
+            "All: harness list runs"
+        )
+    stored = record["config"]
+    config = configuration.resolve(
+        stored["model"],
+        options={**stored["options"], **request.options},
+        frames=request.frames or stored["frames"],
+        in_channels=request.in_channels or stored["in_channels"],
+        seed=stored["seed"],
+        **_data_and_device(request, stored["data"]),
+    )
+    space = record["signature"]["fields"]["space"] if record.get("signature") else recipe(stored["recipe"]).target_space
+    return config, Path(record["weights"]["path"]), space
+
+
+def _from_weights(request: Request) -> tuple[RunConfig, Path, str | None]:
+    assert request.model is not None
+    assert request.weights is not None
+    preset = None if ":" in request.model else models.preset(request.model)
+    config = configuration.resolve(
+        request.model,
+        options=request.options,
+        frames=request.frames or getattr(preset, "frames", configuration.DEFAULT_FRAMES),
+        in_channels=request.in_channels or getattr(preset, "in_channels", 3),
+        **_data_and_device(request, configuration.DEFAULT_DATA),
+    )
+    return config, request.weights, None
+
+
+def _data_and_device(request: Request, default_data: str) -> dict[str, Any]:
+    return {
+        "data": request.data or default_data,
+        "detector": request.detector,
+        "data_seed": request.data_seed,
+        "flip_test": request.flip_test,
+        "device": request.device,
+        "threads": request.threads,
+    }

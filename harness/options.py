@@ -1,0 +1,98 @@
+"""Options of a model, ``name=value``, read against the fields of its config dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.errors import BadInput, suggestion
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def split(pairs: Iterable[str]) -> dict[str, str]:
+    """``["depth=8"]`` to ``{"depth": "8"}``. Raises BadInput where the equals sign is missing or a name repeats."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise BadInput(f"-o {pair}: expected name=value, such as -o depth=8")
+        if name in found:
+            raise BadInput(f"-o {name} is given twice: {found[name]} and {text}")
+        found[name] = text
+    return found
+
+
+def parse(config: Any, overrides: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Overrides as values of the types that ``config``'s fields have.
+
+    Raises BadInput naming ``owner`` for an unknown option or a value of another type.
+    """
+    hints = typing.get_type_hints(type(config))
+    known = {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    values = {}
+    for name, given in overrides.items():
+        if name not in known:
+            raise BadInput(_unknown(config, name, known, owner))
+        values[name] = _as(known[name], given, name, owner)
+    return values
+
+
+def _unknown(config: Any, name: str, known: Mapping[str, Any], owner: str) -> str:
+    settings = ", ".join(f"{field} ({_name(kind)}, now {getattr(config, field)!r})" for field, kind in known.items())
+    return f"no such option {name!r} for {owner}. {suggestion(name, known)}Options: {settings}"
+
+
+def _name(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return " | ".join(map(str, typing.get_args(kind)))
+    return getattr(kind, "__name__", str(kind))
+
+
+def _as(kind: Any, given: Any, name: str, owner: str) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        members = typing.get_args(kind)
+        if type(None) in members and (given is None or str(given).lower() == "none"):
+            return None
+        kind = next(member for member in members if member is not type(None))
+        origin = typing.get_origin(kind)
+    if origin is typing.Literal:
+        return given
+    if kind is bool and str(given).lower() in _TRUE + _FALSE:
+        return str(given).lower() in _TRUE
+    if kind is str and isinstance(given, str):
+        return given
+    if kind in (int, float) and not isinstance(given, bool):
+        try:
+            number = kind(given)
+        except (TypeError, ValueError):
+            number = None
+        if number is not None and (isinstance(given, str) or number == given):
+            return number
+    if not isinstance(given, str) and origin is not None:
+        return given
+    raise BadInput(f"{owner}: option {name} wants {_article(_name(kind))}, got {given!r}")
+
+
+def _article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeio' else 'a'} {word}"
+
+
+def guess(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for a third party's factory, whose types nobody declared: numbers and booleans are recognised."""
+    return {name: _guess(value) if isinstance(value, str) else value for name, value in overrides.items()}
+
+
+def _guess(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,259 @@
+"""One run: check everything first, train, evaluate, measure, record.
+
+Whatever happens after the checks, one record is appended to the store with a status that says it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import fcntl
+import json
+import os
+import socket
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness import allocator, contract, data, environment, models
+from harness.assessment import assess, describe
+from harness.config import RunConfig
+from harness.data.normalise import TargetSpace, target_space
+from harness.data.sequence import Dataset
+from harness.errors import BadInput, Interrupted, ResultsBusy
+from harness.progress import ProgressLine, Say, clock_text
+from harness.store.store import Store
+from harness.training import checkpoint
+from harness.training.batches import TrainingClips
+from harness.training.budget import Budget
+from harness.training.loop import Progress, Training, train
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose inputs have all been checked: nothing expensive has happened yet."""
+
+    config: RunConfig
+    model: nn.Module
+    dataset: Dataset
+    space: TargetSpace
+    clips: TrainingClips
+    warnings: tuple[str, ...]
+
+
+def run(config: RunConfig, results: Path, say: Say, again: bool = False) -> dict[str, Any]:
+    """Train, evaluate, measure and record; returns the record. A run already finished is returned as it is stored.
+
+    ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` forgets an earlier run of this
+    config. Raises what the stages raise, after a record with the status has been stored.
+    """
+    store = Store(results)
+    store.preflight()
+    finished = store.find(config.run_id())
+    if finished is not None and finished["status"] == "ok" and not again:
+        say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
+        return finished
+    with _held(results / "runs" / config.run_id()) as folder:
+        if again:
+            checkpoint.clear(folder)
+        prepared = prepare(config, results, say)
+        say(f"{config.run_id()}: {config.model} on {config.data}, T = {config.frames}, {config.budget}")
+        return _run_and_record(prepared, folder, store, say)
+
+
+def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
+    """Build the model and load the data. Raises BadInput for whatever of them does not work."""
+    allocator.keep_freed_memory()
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.manual_seed(config.seed)
+    with _warnings_said(say) as said:
+        model = models.build(config.model, config.frames, config.in_channels, **config.options)
+        _require_contract(model, config)
+        dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
+    chosen = config.training_recipe()
+    space = target_space(chosen.target_space)
+    stride = max(1, round(config.frames * chosen.stride))
+    clips = TrainingClips(dataset.train, config.frames, config.in_channels, space, stride)
+    return Prepared(config, model, dataset, space, clips, tuple(said))
+
+
+@contextlib.contextmanager
+def _warnings_said(say: Say) -> Iterator[list[str]]:
+    """What libraries and loaders warn of, said once each and kept for the record."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield said
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        said.append(text)
+        say(f"note: {text}")
+
+
+def _require_contract(model: nn.Module, config: RunConfig) -> None:
+    example = torch.zeros(1, config.frames, 17, config.in_channels)
+    model.eval()
+    with torch.no_grad():
+        try:
+            output = model(example)
+        except ValueError as error:
+            raise BadInput(f"{config.model}: {error}") from error
+    contract.require_output_shape(config.model, output, example)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[Path]:
+    """The run's folder, held by this process alone; the lock goes with the process, so a dead holder never blocks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise ResultsBusy(
+                f"{folder} is in use by {lock.read().strip() or 'another process'}; wait for it"
+            ) from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        yield folder
+
+
+def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) -> dict[str, Any]:
+    record = _opening(prepared)
+    (folder / "config.json").write_text(json.dumps(prepared.config.as_dict(), indent=2, sort_keys=True) + "\n")
+    try:
+        progress = _train(prepared, folder)
+        record |= _training_entry(prepared, progress)
+        record["weights"] = _keep_weights(prepared, folder)
+        record |= assess(prepared.model, prepared.dataset, prepared.config, prepared.space, say)
+        record["warnings"] = [*prepared.warnings, *record["warnings"]]
+        record["cost"]["train_frames_per_s"] = record["training"]["frames_per_s"]
+        record["status"] = "ok"
+    except BaseException as error:
+        record["status"], record["error"] = _status(error), str(error) or type(error).__name__
+        raise
+    finally:
+        record["finished"] = _now()
+        store.append(record)
+    checkpoint.clear(folder)
+    return record
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, (Interrupted, KeyboardInterrupt)):
+        return "interrupted"
+    # On a CPU torch reports exhausted memory as a plain RuntimeError with this text.
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error):
+        return "oom"
+    return "failed"
+
+
+def _opening(prepared: Prepared) -> dict[str, Any]:
+    config, dataset = prepared.config, prepared.dataset
+    return {
+        "id": config.run_id(),
+        "status": "failed",
+        "config": config.as_dict(),
+        "config_hash": config.digest(),
+        "seed": config.seed,
+        "started": _now(),
+        "environment": environment.capture(),
+        "data": describe(dataset, config.data),
+        "warnings": [*prepared.warnings, *dataset.notes],
+    }
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _train(prepared: Prepared, folder: Path) -> Progress:
+    config = prepared.config
+    line = ProgressLine(f"training {config.model} (seed {config.seed})")
+    training = Training(
+        recipe=config.training_recipe(),
+        budget=config.budget,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        folder=folder,
+        device=torch.device(config.device),
+        save_every_s=float(os.environ.get("HARNESS_SAVE_EVERY_S", "60")),
+        report=lambda progress, share, loss: line.update(share, f"step {progress.step}  loss {loss:.4f}"),
+    )
+    try:
+        return train(prepared.model, prepared.clips, training)
+    finally:
+        line.close()
+
+
+def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
+    config = prepared.config
+    frames = progress.step * config.batch_size * config.frames
+    entry = {
+        "recipe": dataclasses.asdict(config.training_recipe()),
+        "steps": progress.step,
+        "epochs": progress.step / prepared.clips.batches_per_epoch(config.batch_size),
+        "seconds": round(progress.elapsed_s, 2),
+        "batch_size": config.batch_size,
+        "frames_per_s": frames / progress.elapsed_s,
+        "model_selection": "last step",
+        "curve": progress.curve,
+    }
+    return {"training": entry}
+
+
+def _keep_weights(prepared: Prepared, folder: Path) -> dict[str, str]:
+    content = {"model": prepared.model.state_dict(), "config": prepared.config.as_dict()}
+    path, sha256 = checkpoint.save_weights(folder, content)
+    return {"path": str(path), "sha256": sha256}
+
+
+def plan(prepared: Prepared, say: Say) -> None:
+    """Say what ``run`` would do and about how long it would take, from two training steps timed here."""
+    config, dataset, clips = prepared.config, prepared.dataset, prepared.clips
+    per_epoch = clips.batches_per_epoch(config.batch_size)
+    step_s = _seconds_per_step(prepared)
+    if config.budget.seconds is not None:
+        training_s = config.budget.seconds
+        steps = int(training_s / step_s)
+    else:
+        steps = config.budget.steps or (config.budget.epochs or 0) * per_epoch
+        training_s = steps * step_s
+    parameters = sum(parameter.numel() for parameter in prepared.model.parameters())
+    train_frames, test_frames = (sum(map(len, part)) for part in (dataset.train, dataset.test))
+    say(config.run_id())
+    say(f"  model     {config.model}, {parameters:,} parameters, options {dict(config.options)}")
+    say(f"  scan      {models.scan_backend(prepared.model, config.device) or 'none in this model'}")
+    say(f"  data      {config.data}: {train_frames:,} training and {test_frames:,} test frames")
+    say(f"  training  recipe {config.recipe}, {config.budget}: about {steps:,} steps of {1000 * step_s:.0f} ms")
+    say(f"            {steps / per_epoch:.1f} epochs, {clock_text(training_s)}; then evaluation and measurement")
+    say("  nothing was trained or stored")
+
+
+def _seconds_per_step(prepared: Prepared) -> float:
+    config = prepared.config
+    timed = dataclasses.replace(config, budget=Budget(steps=3))
+    times: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(
+            recipe=timed.training_recipe(),
+            budget=timed.budget,
+            batch_size=timed.batch_size,
+            seed=timed.seed,
+            folder=Path(folder),
+            device=torch.device(timed.device),
+            report=lambda progress, share, loss: times.append(time.monotonic()),
+        )
+        train(copy.deepcopy(prepared.model), prepared.clips, training)
+    # The first step pays for buffers and lazy initialisation.
+    return (times[-1] - times[0]) / (len(times) - 1)

@@ -1,0 +1,209 @@
+"""The training loop: one model, one recipe, one budget; resumable to the last bit on a CPU."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from harness.errors import Interrupted, RunFailed
+from harness.training import checkpoint, losses
+from harness.training.batches import Batch, TrainingClips
+from harness.training.budget import Budget
+from harness.training.interruption import Interruption
+from harness.training.recipe import Recipe
+
+#: Points of the learning curve that a record keeps, spread evenly over the budget.
+CURVE_POINTS = 200
+
+
+@dataclass
+class Progress:
+    """Where a training stands; the part of a checkpoint that is neither weights nor random state."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    elapsed_s: float = 0.0
+    recent_loss: float = 0.0
+    recent_steps: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What stays fixed over one training; ``report`` gets progress, share of the budget and loss after every step."""
+
+    recipe: Recipe
+    budget: Budget
+    batch_size: int
+    seed: int
+    folder: Path
+    device: torch.device
+    save_every_s: float = 60.0
+    report: Callable[[Progress, float, float], None] = lambda progress, share, loss: None
+    clock: Callable[[], float] = time.monotonic
+
+
+def train(model: nn.Module, clips: TrainingClips, training: Training) -> Progress:
+    """Train ``model`` in place until the budget is spent, going on from the folder's checkpoint if there is one.
+
+    Raises RunFailed when the loss is no longer finite (naming the step), Interrupted after Ctrl-C or SIGTERM with the
+    checkpoint saved, BadInput for a damaged checkpoint, CannotWrite when it cannot be saved.
+    """
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=training.recipe.learning_rate, weight_decay=training.recipe.weight_decay
+    )
+    progress = _restore(model, optimizer, training)
+    model.to(training.device).train()
+    with Interruption() as interruption:
+        _run(model, optimizer, clips, training, progress, interruption)
+    return progress
+
+
+def _run(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    clips: TrainingClips,
+    training: Training,
+    progress: Progress,
+    interruption: Interruption,
+) -> None:
+    per_epoch = clips.batches_per_epoch(training.batch_size)
+    before_s = progress.elapsed_s
+    started = saved = training.clock()
+    while (share := training.budget.spent(progress.step, progress.elapsed_s, per_epoch)) < 1:
+        epoch = clips.epoch(training.seed, progress.epoch, training.batch_size, training.recipe.flip, progress.batch)
+        for batch in epoch:
+            rate = learning_rate(training.recipe, progress.step, progress.epoch, share)
+            loss = _step(model, optimizer, batch, training, rate, progress.step)
+            _advance(progress, per_epoch)
+            progress.elapsed_s = before_s + training.clock() - started
+            share = training.budget.spent(progress.step, progress.elapsed_s, per_epoch)
+            _note(progress, share, loss, rate)
+            training.report(progress, share, loss)
+            if interruption.asked:
+                _save(model, optimizer, training, progress)
+                raise Interrupted(f"stopped after step {progress.step}; the same command goes on from there")
+            if training.clock() - saved >= training.save_every_s and share < 1:
+                _save(model, optimizer, training, progress)
+                saved = training.clock()
+            if share >= 1:
+                break
+    _save(model, optimizer, training, progress)
+
+
+def learning_rate(recipe: Recipe, step: int, epoch: int, share: float) -> float:
+    """The rate of step ``step`` (from 0) in ``epoch``, with ``share`` of the budget spent."""
+    if recipe.schedule == "exponential":
+        return recipe.learning_rate * recipe.decay**epoch
+    warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
+    return recipe.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+
+def _step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, training: Training, rate: float, step: int
+) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    prediction = model(batch.inputs.to(training.device))  # (B, T, J, 3)
+    loss = losses.total(prediction, batch.targets.to(training.device), training.recipe.loss)
+    if not math.isfinite(value := loss.item()):
+        checkpoint.write_atomically(
+            training.folder / "diagnostic.pt",
+            lambda file: torch.save({"model": model.state_dict(), "inputs": batch.inputs, "step": step}, file),
+        )
+        raise RunFailed(
+            f"the loss is {value} at step {step + 1} (learning rate {rate:.2e}); weights and clips of that step are in "
+            f"{training.folder / 'diagnostic.pt'}. A smaller --learning-rate usually helps"
+        )
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if training.recipe.gradient_clip is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), training.recipe.gradient_clip)
+    optimizer.step()
+    return value
+
+
+def _advance(progress: Progress, per_epoch: int) -> None:
+    progress.step += 1
+    progress.batch += 1
+    if progress.batch == per_epoch:
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+
+
+def _note(progress: Progress, share: float, loss: float, rate: float) -> None:
+    progress.recent_loss += loss
+    progress.recent_steps += 1
+    if share * CURVE_POINTS >= len(progress.curve) + 1 or share >= 1:
+        progress.curve.append(
+            {
+                "step": progress.step,
+                "seconds": round(progress.elapsed_s, 2),
+                "loss": progress.recent_loss / progress.recent_steps,
+                "learning_rate": rate,
+            }
+        )
+        progress.recent_loss, progress.recent_steps = 0.0, 0
+
+
+def _save(model: nn.Module, optimizer: torch.optim.Optimizer, training: Training, progress: Progress) -> None:
+    content = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": vars(progress),
+        "random": random_state(),
+    }
+    checkpoint.save(training.folder, progress.step, content)
+
+
+def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, training: Training) -> Progress:
+    found = checkpoint.load(training.folder)
+    if found is None:
+        torch.manual_seed(training.seed)
+        np.random.seed(training.seed)  # noqa: NPY002
+        random.seed(training.seed)
+        return Progress()
+    model.load_state_dict(found["model"])
+    optimizer.load_state_dict(found["optimizer"])
+    set_random_state(found["random"])
+    return Progress(**found["progress"])
+
+
+def random_state() -> dict[str, Any]:
+    """The state of every generator a training may draw from, in types that weights-only loading takes."""
+    legacy = np.random.get_state(legacy=False)  # noqa: NPY002
+    assert isinstance(legacy, dict)
+    version, internal, gauss_next = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": {
+            "bit_generator": legacy["bit_generator"],
+            "key": torch.from_numpy(legacy["state"]["key"].astype(np.int64)),
+            "pos": int(legacy["state"]["pos"]),
+            "has_gauss": int(legacy["has_gauss"]),
+            "gauss": float(legacy["gauss"]),
+        },
+        "python": [version, list(internal), gauss_next],
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Put every generator back where ``random_state`` found it."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    legacy = dict(state["numpy"])
+    legacy["state"] = {"key": legacy.pop("key").numpy().astype(np.uint32), "pos": legacy.pop("pos")}
+    np.random.set_state(legacy)  # noqa: NPY002
+    version, internal, gauss_next = state["python"]
+    random.setstate((version, tuple(internal), gauss_next))

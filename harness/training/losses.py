@@ -1,0 +1,64 @@
+"""Terms of the field's training losses, on root-relative poses (B, T, J, 3) in the target's unit.
+
+PoseMamba (arXiv 2408.03540, section 3.4 and its training script): MPJPE + 0.5 N-MPJPE ("2D loss") + 20 velocity
++ 0.5 weighted temporal difference. MotionAGFormer and MotionBERT: MPJPE + 0.5 N-MPJPE + 20 velocity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+#: Weight of each joint in the temporal difference, as in PoseMamba's training script (limb ends count most).
+TEMPORAL_JOINT_WEIGHTS = (1, 1, 2.5, 2.5, 1, 2.5, 2.5, 1, 1, 1, 1.5, 1.5, 4, 4, 1.5, 4, 4)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; zero leaves it out."""
+
+    position: float = 1.0
+    scale: float = 0.5
+    velocity: float = 0.0
+    temporal_difference: float = 0.0
+
+
+def position_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """MPJPE: mean Euclidean distance."""
+    return (prediction - target).norm(dim=-1).mean()
+
+
+def scaled_position_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """N-MPJPE: MPJPE after the best scale of each frame, <target, prediction> / <prediction, prediction>."""
+    energy = prediction.square().sum((-1, -2), keepdim=True)  # (B, T, 1, 1)
+    agreement = (target * prediction).sum((-1, -2), keepdim=True)  # (B, T, 1, 1)
+    return position_error(agreement / energy.clamp_min(1e-12) * prediction, target)
+
+
+def velocity_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean Euclidean distance of the differences between neighbouring frames; 0 for a single frame."""
+    if prediction.shape[1] < 2:
+        return prediction.new_zeros(())
+    return (prediction.diff(dim=1) - target.diff(dim=1)).norm(dim=-1).mean()
+
+
+def temporal_difference(prediction: Tensor) -> Tensor:
+    """Mean squared difference of neighbouring predicted frames, each joint with its weight; 0 for a single frame."""
+    if prediction.shape[1] < 2:
+        return prediction.new_zeros(())
+    weights = torch.tensor(TEMPORAL_JOINT_WEIGHTS, dtype=prediction.dtype, device=prediction.device)
+    return (prediction.diff(dim=1).square() * weights[:, None]).mean()
+
+
+def total(prediction: Tensor, target: Tensor, weights: LossWeights) -> Tensor:
+    """The weighted sum of the terms, in the target's unit."""
+    loss = weights.position * position_error(prediction, target)
+    if weights.scale:
+        loss = loss + weights.scale * scaled_position_error(prediction, target)
+    if weights.velocity:
+        loss = loss + weights.velocity * velocity_error(prediction, target)
+    if weights.temporal_difference:
+        loss = loss + weights.temporal_difference * temporal_difference(prediction)
+    return loss

@@ -1,0 +1,103 @@
+"""The registry: what it builds, and what it says to a wrong name or option."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from harness import models
+from harness.errors import BadInput
+
+
+@pytest.mark.parametrize("name", sorted(models.MODELS))
+def test_every_preset_builds(name: str) -> None:
+    with torch.device("meta"):
+        model = models.build(name, frames=9, in_channels=3)
+    assert (model.config.frames, model.config.in_channels) == (9, 3)
+
+
+def test_posemamba_alone_is_s() -> None:
+    assert models.preset("posemamba") == models.preset("posemamba-s")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("posemamba-s", 1_470_211),
+        ("posemamba-b", 4_742_659),
+        ("posemamba-l", 9_450_499),
+        ("posemamba-x", 33_318_915),
+        ("motionagformer-xs", 2_241_531),
+        ("motionagformer-s", 4_817_119),
+        ("motionagformer-b", 11_723_811),
+        ("motionagformer-l", 19_007_111),
+    ],
+)
+def test_published_sizes_have_the_authors_parameter_counts(name: str, parameters: int) -> None:
+    with torch.device("meta"):
+        model = models.build(name)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+
+
+def test_options_reach_the_model() -> None:
+    model = models.build("posemamba-xs", frames=5, in_channels=2, depth="1", dim=16)
+    assert (model.config.depth, model.config.dim) == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("posemaba", {}, r"Unknown model 'posemaba'\. Did you mean: posemamba.*All: harness list models"),
+        ("posemamba-s", {"dephth": "8"}, r"no such option 'dephth' for posemamba-s\. Did you mean: depth"),
+        ("posemamba-s", {"depth": "eight"}, r"posemamba-s: option depth wants an int, got 'eight'"),
+        ("posemamba-s", {"depth": "-1"}, r"posemamba-s: depth must be .* at least 1"),
+        ("posemamba-s", {"limb_order": "kinematik"}, r"unknown limb_order 'kinematik'\. Did you mean: kinematic"),
+        ("nopkg.x:Y", {}, r"Cannot import 'nopkg\.x': No module named 'nopkg'\. Expected 'package\.module:attribute'"),
+        ("math:nothing", {}, r"'nothing' is not in math"),
+        ("math:pi", {}, r"'pi' is not callable"),
+    ],
+)
+def test_what_cannot_be_built_is_named(name: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        models.build(name, frames=9, in_channels=2, **options)
+
+
+class ThirdParty(nn.Module):
+    def __init__(self, frames: int, in_channels: int, width: int = 8) -> None:
+        super().__init__()
+        self.layer = nn.Linear(in_channels, 3)
+        self.width = width
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        return self.layer(clips)
+
+
+def test_a_third_party_s_model_needs_no_entry() -> None:
+    model = models.build(f"{__name__}:ThirdParty", frames=9, in_channels=2, width="12")
+    assert isinstance(model, ThirdParty)
+    assert model.width == 12
+
+
+def test_a_third_party_s_factory_that_fails() -> None:
+    with pytest.raises(BadInput, match="unexpected keyword argument 'wdth'"):
+        models.build(f"{__name__}:ThirdParty", frames=9, in_channels=2, wdth="12")
+
+
+def test_listing_needs_no_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from harness.cli import main; main(['list', 'models'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "motionagformer-xs" in done.stdout
+
+
+def test_the_scan_backend_is_named() -> None:
+    assert models.scan_backend(models.build("posemamba-xs", 3, 2), "cpu") in ("native", "chunked")
+    assert models.scan_backend(models.build("posemamba-xs", 3, 2, scan_backend="reference"), "cpu") == "reference"
+    assert models.scan_backend(models.build("motionagformer-xs", 3, 2), "cpu") is None

@@ -1,0 +1,194 @@
+"""Whole runs on a tiny model and tiny data: records, resume after SIGKILL, what is finished stays finished."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness import config, run
+from harness.config import RunConfig
+from harness.errors import BadInput, Interrupted, ResultsBusy, RunFailed
+from harness.measurement import throughput
+from harness.store.store import Store
+from harness.training.budget import Budget
+
+ROOT = Path(__file__).parents[2]
+DATA = "synthetic:train_minutes=0.2,test_minutes=0.1"
+TINY = ["--model", "posemamba-xs", "-o", "dim=16", "-o", "depth=1", "-o", "drop_path=0.3", "--data", DATA]
+BUDGET = ["--frames", "9", "--batch-size", "2", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def _short_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = throughput.frames_per_second
+    monkeypatch.setattr(throughput, "frames_per_second", functools.partial(measure, min_seconds=0.0, min_samples=2))
+
+
+@pytest.fixture(autouse=True)
+def _torch_settings() -> Iterator[None]:
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def tiny(steps: int = 6, **changes: object) -> RunConfig:
+    given: dict[str, object] = {"options": {"dim": 16, "depth": 1}, "frames": 9, "data": DATA, "batch_size": 2}
+    return config.resolve("posemamba-xs", budget=Budget(steps=steps), threads=1, **{**given, **changes})
+
+
+def harness(*words: str, results: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", *words, "--results", str(results)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_run_is_one_whole_record(tmp_path: Path) -> None:
+    said: list[str] = []
+    record = run.run(tiny(), tmp_path, said.append)
+    assert Store(tmp_path).latest() == [{"schema": 1, **record}]
+    assert record["status"] == "ok"
+    assert record["training"]["steps"] == 6
+    assert record["accuracy"]["frames"] == record["data"]["test_frames"]
+    assert set(record["floors"]) == {"zero_depth", "mean_pose", "linear"}
+    assert record["cost"]["macs_by_operator"]["scan"] > 0
+    assert record["cost"]["scan_backend"] in ("native", "chunked")
+    assert record["signature"]["long"].startswith("MPJPE|data:synthetic|2d:sh|test:")
+    assert len(record["data"]["digest_test"]) == 64
+    # Six steps teach nothing, and the record has to say so.
+    assert not record["beats_floors"]
+    assert any("has not learned to lift" in line for line in said)
+
+
+def test_a_finished_run_is_not_repeated_unless_asked(tmp_path: Path) -> None:
+    first = run.run(tiny(), tmp_path, lambda line: None)
+    said: list[str] = []
+    assert run.run(tiny(), tmp_path, said.append) == {"schema": 1, **first}
+    assert any("already finished" in line for line in said)
+    again = run.run(tiny(), tmp_path, lambda line: None, again=True)
+    assert again["weights"]["sha256"] == first["weights"]["sha256"]
+    assert len(Store(tmp_path).records()) == 2
+
+
+def test_after_sigkill_the_same_command_ends_with_the_same_weights(tmp_path: Path) -> None:
+    command = ["run", *TINY, *BUDGET, "--steps", "40"]
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    dying = harness(*command, results=broken, HARNESS_SAVE_EVERY_S="0")
+    deadline = time.monotonic() + 120
+    while not list(broken.glob("runs/*/checkpoint.json")):
+        assert dying.poll() is None, dying.communicate()[1]
+        assert time.monotonic() < deadline, "no checkpoint was written"
+        time.sleep(0.01)
+    dying.send_signal(signal.SIGKILL)
+    dying.communicate()
+    assert Store(broken).latest() == []
+    checkpoint = next(broken.glob("runs/*/checkpoint.json")).read_text()
+    for results in (broken, whole):
+        done = harness(*command, results=results)
+        _, messages = done.communicate(timeout=120)
+        assert done.returncode == 0, messages
+    records = [Store(results).latest()[0] for results in (broken, whole)]
+    assert '"step": 40' not in checkpoint, "it was killed too late to prove anything"
+    assert records[0]["weights"]["sha256"] == records[1]["weights"]["sha256"]
+    assert records[0]["accuracy"] == records[1]["accuracy"]
+
+
+def test_two_runs_cannot_hold_one_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / tiny().run_id()
+    with run._held(folder), pytest.raises(ResultsBusy, match=rf"is in use by process {os.getpid()}"):
+        run.run(tiny(), tmp_path, lambda line: None)
+
+
+def test_a_loss_that_is_not_finite_is_a_failed_record(tmp_path: Path) -> None:
+    failing = tiny(steps=200, learning_rate=1e30)
+    with pytest.raises(RunFailed, match=r"the loss is \S+ at step"):
+        run.run(failing, tmp_path, lambda line: None)
+    record = Store(tmp_path).latest()[0]
+    assert record["status"] == "failed"
+    assert "at step" in record["error"]
+    assert "accuracy" not in record
+
+
+def test_an_interrupted_run_is_recorded_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.progress import ProgressLine
+
+    update = ProgressLine.update
+
+    def interrupt(line: ProgressLine, share: float, detail: str = "") -> None:
+        if detail.startswith("step 3 "):
+            os.kill(os.getpid(), signal.SIGTERM)
+        update(line, share, detail)
+
+    monkeypatch.setattr(ProgressLine, "update", interrupt)
+    with pytest.raises(Interrupted, match="the same command goes on from there"):
+        run.run(tiny(), tmp_path, lambda line: None)
+    assert Store(tmp_path).latest()[0]["status"] == "interrupted"
+    monkeypatch.undo()
+    broken = run.run(tiny(), tmp_path, lambda line: None)
+    whole = run.run(tiny(), tmp_path / "whole", lambda line: None)
+    assert broken["weights"]["sha256"] == whole["weights"]["sha256"]
+
+
+class WrongShape(nn.Module):
+    def __init__(self, frames: int, in_channels: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(in_channels, 3)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.layer(clips)[:, :1]
+
+
+class Nothing(WrongShape):
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.layer(clips) * (1.0 if self.training or not clips.any() else float("nan"))
+
+
+def test_a_wrong_shape_is_refused_before_the_data_is_loaded(tmp_path: Path) -> None:
+    wrong = config.resolve(f"{__name__}:WrongShape", data="motion:nowhere", budget=Budget(steps=1), threads=1)
+    with pytest.raises(BadInput, match=r"returned \(1, 1, 17, 3\); the contract is"):
+        run.run(wrong, tmp_path, lambda line: None)
+    assert Store(tmp_path).latest() == []
+
+
+def test_a_prediction_that_is_no_number_fails_the_run(tmp_path: Path) -> None:
+    nothing = config.resolve(f"{__name__}:Nothing", data=DATA, frames=9, budget=Budget(steps=2), threads=1)
+    with pytest.raises(RunFailed, match=r"frame \d+"):
+        run.run(nothing, tmp_path, lambda line: None)
+    assert Store(tmp_path).latest()[0]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MemoryError(), "oom"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "oom"),
+        (KeyboardInterrupt(), "interrupted"),
+        (RuntimeError("boom"), "failed"),
+    ],
+)
+def test_statuses(error: BaseException, status: str) -> None:
+    assert run._status(error) == status
+
+
+def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    run.plan(run.prepare(tiny(), tmp_path, said.append), said.append)
+    text = "\n".join(said)
+    assert "6 steps" in text
+    assert "nothing was trained or stored" in text
+    assert not (tmp_path / "records.jsonl").exists()

@@ -1,0 +1,71 @@
+"""Training clips against the sequences they were cut from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from harness.data.normalise import TARGET_SPACES, model_input
+from harness.data.sequence import Sequence
+from harness.errors import BadInput
+from harness.training.batches import TrainingClips, mirror
+
+
+def clips_of(sequences: list[Sequence]) -> TrainingClips:
+    return TrainingClips(sequences, frames=9, in_channels=3, space=TARGET_SPACES["camera"], stride=3)
+
+
+def test_every_frame_is_seen_in_an_epoch(sequences: list[Sequence]) -> None:
+    clips = clips_of(sequences)
+    seen = {
+        tuple(row)
+        for batch in clips.epoch(0, 0, 1, flip=False)
+        for row in batch.inputs[..., 0, :2].reshape(-1, 2).tolist()
+    }
+    expected = {tuple(row) for s in sequences for row in model_input(s, 3)[:, 0, :2].tolist()}
+    assert seen == expected
+
+
+def test_an_epoch_goes_on_where_it_stopped(sequences: list[Sequence]) -> None:
+    clips = clips_of(sequences)
+    whole = [batch.inputs for batch in clips.epoch(4, 2, 3, flip=True)]
+    rest = [batch.inputs for batch in clips.epoch(4, 2, 3, flip=True, skip_batches=2)]
+    assert len(whole) == clips.batches_per_epoch(3)
+    assert all(torch.equal(a, b) for a, b in zip(whole[2:], rest, strict=True))
+
+
+def test_epochs_and_seeds_differ(sequences: list[Sequence]) -> None:
+    clips = clips_of(sequences)
+    first = next(clips.epoch(0, 0, 4, flip=True)).inputs
+    assert not torch.equal(first, next(clips.epoch(0, 1, 4, flip=True)).inputs)
+    assert not torch.equal(first, next(clips.epoch(1, 0, 4, flip=True)).inputs)
+
+
+def test_input_and_target_are_mirrored_together(sequences: list[Sequence]) -> None:
+    clips = clips_of(sequences)
+    plain = list(clips.epoch(0, 0, 1, flip=False))
+    flipped = list(clips.epoch(0, 0, 1, flip=True))
+    changed = 0
+    for before, after in zip(plain, flipped, strict=True):
+        if not torch.equal(before.inputs, after.inputs):
+            changed += 1
+            assert np.allclose(mirror(before.inputs.numpy()), after.inputs.numpy())
+            assert np.allclose(mirror(before.targets.numpy()), after.targets.numpy())
+    assert 0 < changed < len(plain)
+
+
+def test_mirror_twice_is_nothing() -> None:
+    poses = np.random.default_rng(0).normal(size=(2, 3, 17, 3)).astype(np.float32)
+    assert np.array_equal(mirror(mirror(poses)), poses)
+
+
+def test_a_batch_larger_than_the_set(sequences: list[Sequence]) -> None:
+    clips = clips_of(sequences)
+    batches = list(clips.epoch(0, 0, 1000, flip=False))
+    assert [len(batch.inputs) for batch in batches] == [len(clips)]
+
+
+def test_no_sequences() -> None:
+    with pytest.raises(BadInput, match="no training sequences"):
+        clips_of([])

@@ -1,0 +1,131 @@
+"""The import graph as the code has it: arrows only point down the house, and there is no circle."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("harness", "posemamba", "baselines")
+
+#: What the modules of a part may import; a part is the longest prefix here. Everything may import its own part,
+#: and everything in harness may import the leaves (errors, progress).
+ALLOWED: dict[str, set[str]] = {
+    "posemamba": set(),
+    "baselines": {"posemamba.scan"},
+    "harness.errors": set(),
+    "harness.progress": set(),
+    "harness.options": set(),
+    "harness.models": {"harness.options"},
+    "harness.data": set(),
+    "harness.evaluation": {"harness.data"},
+    "harness.weights": set(),
+    "harness.contract": {"harness.data"},
+    "harness.training": {"harness.data", "harness.evaluation", "harness.weights"},
+    "harness.measurement": {"harness.data"},
+    "harness.store": set(),
+    "harness.reporting": {"harness.store", "harness.evaluation", "harness.data"},
+    "harness.environment": set(),
+    "harness.allocator": set(),
+    "harness.config": {"harness.models", "harness.training"},
+    "harness.assessment": {
+        "harness.config", "harness.models", "harness.data", "harness.evaluation", "harness.measurement"
+    },
+    "harness.run": {
+        "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
+        "harness.data", "harness.evaluation", "harness.training", "harness.measurement", "harness.store",
+        "harness.allocator",
+    },
+    "harness.evaluating": {
+        "harness.config", "harness.models", "harness.environment", "harness.assessment", "harness.data",
+        "harness.training", "harness.store", "harness.weights",
+    },
+    "harness.cli": {
+        "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
+        "harness.reporting", "harness.store", "harness.training", "harness.data",
+    },
+    "harness.__main__": {"harness.cli"},
+    "harness": set(),
+}  # fmt: skip
+LEAVES = {"harness.errors", "harness.progress"}
+#: Parts that must work, and start fast, without torch.
+WITHOUT_TORCH = ("harness.store", "harness.reporting", "harness.data", "harness.cli", "harness.errors")
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                names.add(full if full in MODULES else node.module)
+    return names
+
+
+def part_of(module: str) -> str:
+    return max((part for part in ALLOWED if module == part or module.startswith(part + ".")), key=len)
+
+
+def imports_of(module: str) -> set[str]:
+    return imported(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+
+
+def is_within(module: str, part: str) -> bool:
+    return module == part or module.startswith(part + ".")
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_every_arrow_points_down(module: str) -> None:
+    part = part_of(module)
+    allowed = ALLOWED[part] | {part} | (LEAVES if part.startswith("harness") else set())
+    wrong = {
+        name
+        for name in imports_of(module)
+        if name in MODULES and not any(is_within(name, target) for target in allowed if target != "harness")
+    }
+    assert not wrong, f"{module} imports {sorted(wrong)}; {part} may import {sorted(allowed)}"
+
+
+def test_there_is_no_circle() -> None:
+    graph = {module: {name for name in imports_of(module) if name in MODULES} - {module} for module in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"circle: {' -> '.join((*path, module))}"
+        if module not in done:
+            for name in graph[module]:
+                visit(name, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("part", WITHOUT_TORCH)
+def test_parts_that_stay_free_of_torch(part: str) -> None:
+    for module in MODULES:
+        if is_within(module, part):
+            body = ast.parse(MODULES[module].read_text(encoding="utf-8")).body
+            names = set().union(*(imported(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))))
+            assert not {name for name in names if name.split(".")[0] == "torch"}, f"{module} imports torch"
+
+
+def test_a_wrong_arrow_would_be_seen() -> None:
+    tree = ast.parse("from harness.errors import BadInput\nimport harness.data.clips")
+    assert {name for name in imported(tree) if name in MODULES} == {"harness.errors", "harness.data.clips"}
