@@ -57,6 +57,8 @@ setup(
         "numpy>=1.26",
         "pandas>=2.1",
         "seaborn>=0.13",
+        "matplotlib>=3.8",
+        "jinja2>=3.1",
         "click>=8.1",
         "fvcore>=0.1.5.post20221221",
     ],

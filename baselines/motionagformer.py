@@ -283,6 +283,16 @@ _OFFICIAL_DEFAULTS: Mapping[str, Any] = MappingProxyType({
     "temporal_connection_len": 1, "use_tcn": False, "graph_only": False, "neighbour_num": 4, "n_frames": 243,
 })  # fmt: skip
 _OFFICIAL_REQUIRED = ("n_layers", "dim_in", "dim_feat")
+#: Which of our options each of the authors' decides; None where they have a choice and the published models do not.
+OFFICIAL_OPTIONS: Mapping[str, str | None] = MappingProxyType({
+    "n_frames": "frames", "dim_in": "in_channels", "num_joints": "joints", "dim_feat": "dim", "n_layers": "depth",
+    "dim_rep": "representation_dim", "mlp_ratio": "mlp_ratio", "num_heads": "heads", "qkv_bias": "qkv_bias",
+    "qkv_scale": "attention_scale", "use_layer_scale": "layer_scale", "layer_scale_init_value": "layer_scale",
+    "use_adaptive_fusion": "adaptive_fusion", "hierarchical": "hierarchical", "use_tcn": "temporal_mixer",
+    "use_temporal_similarity": "temporal_mixer", "neighbour_num": "neighbours", "temporal_connection_len": "successors",
+    "graph_only": "graph_only", "drop_path": "drop_path", "drop": "dropout", "attn_drop": "attention_dropout",
+    "act_layer": None, "dim_out": None,
+})  # fmt: skip
 
 
 def official_config(options: Mapping[str, Any]) -> MotionAGFormerConfig:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from harness import threads
 from harness.errors import BadInput, HarnessError
 
 #: Options that take several values after one flag: ``--model A B C``.
@@ -243,6 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
         sys.stderr.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    threads.sleep_while_waiting()
     words = sys.argv[1:] if arguments is None else arguments
     sys.exit(_run(words))
 

@@ -36,7 +36,7 @@ class RunConfig:
     data_seed: int = 0
     recipe: str = "common"
     budget: Budget = field(default_factory=lambda: Budget(seconds=DEFAULT_MINUTES * 60))
-    batch_size: int = 8
+    batch_size: int = 4
     learning_rate: float = 2e-3
     seed: int = 0
     flip_test: bool = True
@@ -130,7 +130,13 @@ def _model_options(config: RunConfig, chosen: Recipe) -> dict[str, Any]:
     if ":" in config.model:
         return dict(config.options)
     built = models.configure(config.model, config.frames, config.in_channels, config.options)
-    options = {name: getattr(built, name) for name in models.our_names(config.model, config.options)}
+    published = models.preset(config.model)
+    options = {
+        field.name: value
+        for field in dataclasses.fields(built)
+        if field.name not in ("frames", "in_channels")
+        and (value := getattr(built, field.name)) != getattr(published, field.name)
+    }
     if chosen.drop_path is not None and hasattr(built, "drop_path"):
         options.setdefault("drop_path", chosen.drop_path)
     return options

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from harness.threads import WAIT_POLICY
+
 PACKAGES = ("torch", "numpy", "pandas", "fvcore", "seaborn", "click", "mamba-ssm")
 
 
@@ -27,6 +29,7 @@ def capture() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_bytes": _memory_bytes(),
         "threads": torch.get_num_threads(),
+        "openmp_wait_policy": os.environ.get(WAIT_POLICY),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "gpu": torch.cuda.get_device_name() if cuda else None,
         "cuda": torch.version.cuda if cuda else None,

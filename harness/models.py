@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -84,7 +85,7 @@ def configure(
     Raises BadInput for an unknown option, one of the wrong type, or one out of range.
     """
     base = preset(name)
-    changes = options.parse(base, our_names(name, overrides or {}), owner=name)
+    changes = options.parse(base, _under_our_names(name, base, overrides or {}), owner=name)
     if frames is not None:
         changes["frames"] = frames
     if in_channels is not None:
@@ -95,10 +96,23 @@ def configure(
         raise BadInput(f"{name}: {error}") from error
 
 
-def our_names(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """``overrides`` with the authors' option names replaced by ours, where the family knows them."""
-    authors = getattr(_import(entry(name).module), "OFFICIAL_OPTIONS", {})
-    return {authors.get(key, key): value for key, value in overrides.items()}
+def _under_our_names(name: str, base: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """``overrides`` with the authors' option names (``embed_dim_ratio``, ``n_layers``) translated into ours."""
+    module = _import(entry(name).module)
+    field_of: Mapping[str, str | None] = module.OFFICIAL_OPTIONS
+    ours = {field.name for field in dataclasses.fields(base)}
+    authors = {key: value for key, value in overrides.items() if key not in ours and key in field_of}
+    if not authors:
+        return dict(overrides)
+    # Where several of their options decide one of ours, ours does not tell what theirs were; their defaults stand.
+    shared = Counter(field_of.values())
+    settings = {key: getattr(base, field) for key, field in field_of.items() if field and shared[field] == 1}
+    try:
+        translated = module.official_config({**settings, **authors})
+    except ValueError as error:
+        raise BadInput(f"{name}: {error}") from error
+    rest = {key: value for key, value in overrides.items() if key not in authors}
+    return {**{field: getattr(translated, field) for key in authors if (field := field_of[key])}, **rest}
 
 
 def build(name: str, frames: int | None = None, in_channels: int | None = None, **overrides: Any) -> nn.Module:

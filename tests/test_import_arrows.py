@@ -27,7 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "harness.measurement": {"harness.data"},
     "harness.store": set(),
     "harness.reporting": {"harness.store", "harness.evaluation", "harness.data"},
-    "harness.environment": set(),
+    "harness.threads": set(),
+    "harness.environment": {"harness.threads"},
     "harness.allocator": set(),
     "harness.config": {"harness.models", "harness.training"},
     "harness.assessment": {
@@ -44,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.cli": {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
-        "harness.reporting", "harness.store", "harness.training", "harness.data",
+        "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads",
     },
     "harness.__main__": {"harness.cli"},
     "harness": set(),

@@ -3,7 +3,7 @@
 The headline figures are means over every frame of every sequence (``avg:frame`` in the signature): each frame is
 scored once, so each counts once, and the figure does not depend on how actions are named or grouped. Human3.6M's
 papers take the mean of the action means instead, which weights rare actions more; it stands beside as
-``p1_mm_by_action_mean``. Velocity and acceleration are differences within one sequence, never across two.
+``p1_by_action_mean_mm``. Velocity and acceleration are differences within one sequence, never across two.
 
 Frames whose truth is missing (not finite) are left out and counted; a prediction that is not finite is an error.
 """
@@ -43,7 +43,7 @@ class Scores:
     mpjve_mm_per_frame: float | None
     acceleration_mm_per_frame2: float | None
     acceleration_mm_per_s2: float | None
-    p1_mm_by_action_mean: float
+    p1_by_action_mean_mm: float
     frames: int
     missing_truth_frames: int
     per_action: dict[str, dict[str, Any]]
@@ -90,7 +90,7 @@ def score(predictions: List[FloatArray], sequences: List[Sequence]) -> Scores:
         mpjve_mm_per_frame=_mean_or_none(errors, lambda error: error.velocity_mm),
         acceleration_mm_per_frame2=_mean_or_none(errors, lambda error: error.acceleration_mm),
         acceleration_mm_per_s2=_mean_or_none(errors, lambda error: error.acceleration_mm_per_s2),
-        p1_mm_by_action_mean=float(np.mean([action["p1_mm"] for action in per_action.values()])),
+        p1_by_action_mean_mm=float(np.mean([action["p1_mm"] for action in per_action.values()])),
         frames=frames,
         missing_truth_frames=sum(map(len, sequences)) - frames,
         per_action=per_action,

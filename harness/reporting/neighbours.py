@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.evaluation import statistics
 from harness.evaluation.statistics import WORTH_HAVING_MM, Comparison
 from harness.reporting.group import SEEDS_FOR_SPREAD, Entry, Group
-from harness.reporting.quantity import MINUS, NO_BREAK, probability
+from harness.reporting.quantity import NO_BREAK, probability, signed
 
 #: A difference with a larger p-value is not called one.
 SIGNIFICANCE = 0.05
@@ -40,8 +40,8 @@ class Neighbours:
             return f"{better} is ranked above {worse}, but they cannot be tested: {self.obstacle}."
         gap = self.comparison.difference
         # The difference is better minus worse; read as a gain it changes its sign, and the interval its ends.
-        interval = f"[{-gap.high_mm:.1f},{NO_BREAK}{-gap.low_mm:.1f}]".replace("-", MINUS)
-        figures = f"{-gap.mean_mm:.1f}{NO_BREAK}mm {interval}, p{NO_BREAK}{probability(self.p_value)}"
+        interval = f"[{signed(-gap.high_mm)},{NO_BREAK}{signed(-gap.low_mm)}]"
+        figures = f"{signed(-gap.mean_mm)}{NO_BREAK}mm {interval}, p{NO_BREAK}{probability(self.p_value)}"
         if self.p_value > SIGNIFICANCE:
             return f"{better} and {worse} cannot be told apart ({figures}){self._cost()}{self._seeds()}."
         small = f", less than the {WORTH_HAVING_MM:g} mm worth having" if -gap.mean_mm < WORTH_HAVING_MM else ""

@@ -361,7 +361,7 @@ def _heat_map(values: pd.DataFrame) -> Figure | None:
         colours = sns.light_palette(COLOURS[0], as_cmap=True)
         sns.heatmap(
             values, ax=axes, cmap=colours, annot=True, fmt=".0f", annot_kws={"fontsize": 8}, linewidths=1,
-            linecolor="none", cbar_kws={"label": "P1 (mm)", "aspect": 12, "shrink": 0.9, "pad": 0.02},
+            linecolor="none", cbar=False,
         )  # fmt: skip
         _raise_contrast(axes)
         axes.xaxis.tick_top()

@@ -24,6 +24,11 @@ def decimal(value: float | None, digits: int = 1) -> str:
     return MISSING if value is None else f"{value:.{digits}f}"
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """With a real minus sign, and none before zero: ``-0.51`` is ``−0.5``, ``-0.01`` is ``0.0``."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
+
+
 def speed(per_s: float | None) -> str:
     """Frames a second: ``21400.3`` is ``21,400``, ``9.312`` is ``9.3``."""
     if per_s is None:

@@ -69,7 +69,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "accuracy.mpjve_mm_per_frame": (NUMBER, "velocity error"),
     "accuracy.acceleration_mm_per_frame2": (NUMBER, "acceleration error"),
     "accuracy.acceleration_mm_per_s2": (NUMBER, "acceleration error with the frame rate"),
-    "accuracy.p1_mm_by_action_mean": (NUMBER, "mean of the actions' P1, the average of Human3.6M's papers"),
+    "accuracy.p1_by_action_mean_mm": (NUMBER, "mean of the actions' P1, the average of Human3.6M's papers"),
     "accuracy.frames": (WHOLE, "frames scored"),
     "accuracy.missing_truth_frames": (WHOLE, "frames left out for want of truth"),
     "accuracy.per_action.*.p1_mm": (NUMBER, ""),

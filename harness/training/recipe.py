@@ -49,7 +49,7 @@ RECIPES: dict[str, Recipe] = {
         name="common",
         source="this project; one recipe for every lifter",
         learning_rate=2e-3,
-        batch_size=8,
+        batch_size=4,
         weight_decay=0.01,
         schedule="cosine",
         loss=LossWeights(position=1.0, scale=0.5, velocity=0.5),

@@ -46,16 +46,20 @@ def selective_scan(
     """
     B, C = (x[:, None] if x.dim() == 3 else x for x in (B, C))  # (B, K, N, L)
     _check(u, delta, A, B, C, D, delta_bias)
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        # A trace holds the scan as one operator, whichever backend would run, so that counters see it by name.
+        backend = "auto"
     name = resolve(backend, u)
     if name == "mamba-ssm":
         return mamba_ssm.selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
 
     dtype = torch.promote_types(u.dtype, torch.float32)
-    tensors = [None if tensor is None else tensor.to(dtype) for tensor in (u, delta, A, B, C, D, delta_bias)]
+    required = (u.to(dtype), delta.to(dtype), A.to(dtype), B.to(dtype), C.to(dtype))
+    optional = (None if D is None else D.to(dtype), None if delta_bias is None else delta_bias.to(dtype))
     if name == "reference":
-        return reference.selective_scan(*tensors, delta_softplus).to(u.dtype)
-    keep_states = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
-    y, _ = operator.selective_scan(*tensors, delta_softplus, backend, keep_states)
+        return reference.selective_scan(*required, *optional, delta_softplus).to(u.dtype)
+    keep_states = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (*required, *optional))
+    y, _ = operator.selective_scan(*required, *optional, delta_softplus, backend, keep_states)
     return y.to(u.dtype)
 
 

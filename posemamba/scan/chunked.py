@@ -25,8 +25,8 @@ from torch import Tensor
 
 from posemamba.scan import checkpoint
 
-SEGMENT_TOKENS = 4 * checkpoint.TOKENS
-STRETCH_TOKENS = 16
+SEGMENT_TOKENS = checkpoint.TOKENS
+STRETCH_TOKENS = 8
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
@@ -45,10 +45,10 @@ def forward(
     batch, groups, states, length = B.shape
     rate = _rate(A, groups)  # (K, N, D)
     step = _step(delta, delta_bias, delta_softplus)
-    kept = u.new_empty(checkpoint.shape(*u.shape[:2], states, length) if keep_states else (0,))
+    kept = u.new_empty(checkpoint.shape(batch, u.shape[1], states, length) if keep_states else (0,))
     y = torch.empty_like(u, memory_format=torch.contiguous_format)
     state = u.new_zeros(batch, *rate.shape)  # (B, K, N, D)
-    for start in range(0, length, SEGMENT_TOKENS):
+    for segment, start in enumerate(range(0, length, SEGMENT_TOKENS)):
         tokens = slice(start, start + SEGMENT_TOKENS)
         step_s, u_s = (_by_token(x[..., tokens], groups) for x in (step, u))  # (T, S, B, K, 1, D)
         B_s, C_s = (_by_token(x[..., tokens]) for x in (B, C))  # (T, S, B, K, N, 1)
@@ -56,7 +56,7 @@ def forward(
         state = hidden[-1, -1].clone()
         y[..., tokens] = _by_channel((C_s * hidden).sum(-2, keepdim=True), y[..., tokens].shape)
         if keep_states:
-            _keep(kept[:, start // checkpoint.TOKENS :], hidden)
+            kept[:, segment] = state.transpose(1, 2).flatten(2)
     return (y if D is None else y.addcmul_(D[:, None], u)), kept
 
 
@@ -73,19 +73,19 @@ def backward(
     states: Tensor,
 ) -> Gradients:
     """The gradients of u, delta, A, B, C, D and delta_bias."""
-    batch, groups, _, length = B.shape
+    batch, groups = B.shape[:2]
     rate = _rate(A, groups)  # (K, N, D)
     step = _step(delta, delta_bias, delta_softplus)
     d_input, d_step = torch.empty_like(u), torch.empty_like(u)
     dB, dC = torch.empty_like(B), torch.empty_like(C)
     d_rate = torch.zeros_like(rate)
     carry = u.new_zeros(batch, *rate.shape)  # (B, K, N, D)
-    for start in reversed(range(0, length, SEGMENT_TOKENS)):
-        tokens = slice(start, start + SEGMENT_TOKENS)
+    for segment in reversed(range(states.shape[1])):
+        tokens = slice(segment * SEGMENT_TOKENS, (segment + 1) * SEGMENT_TOKENS)
         step_s, u_s, dy_s = (_by_token(x[..., tokens], groups) for x in (step, u, dy))  # (T, S, B, K, 1, D)
         B_s, C_s = (_by_token(x[..., tokens]) for x in (B, C))  # (T, S, B, K, N, 1)
-        entering = states[:, start // checkpoint.TOKENS - 1] if start else torch.zeros_like(states[:, 0])
-        entering = entering.view(batch, -1, groups, rate.shape[-1]).transpose(1, 2)  # (B, K, N, D)
+        entering = states[:, segment - 1] if segment else torch.zeros_like(states[:, 0])  # (B, N, K*D)
+        entering = entering.unflatten(-1, (groups, -1)).transpose(1, 2)  # (B, K, N, D)
         input_s = step_s * u_s
         decay = torch.exp(step_s * rate)
         hidden = _advance(decay, input_s * B_s, entering)
@@ -175,11 +175,3 @@ def _retained(decay: Tensor, hidden: Tensor, entering: Tensor) -> Tensor:
     decay[0, 1:] *= hidden[-1, :-1]
     decay[0, 0] *= entering
     return decay
-
-
-def _keep(kept: Tensor, hidden: Tensor) -> None:
-    """Write a segment's states at checkpoints, and its last one, into (B, checkpoints, N, K*D)."""
-    stretches = range(0, hidden.shape[1], checkpoint.TOKENS // STRETCH_TOKENS)
-    for position, first in enumerate(stretches):
-        last = min(first + checkpoint.TOKENS // STRETCH_TOKENS, hidden.shape[1]) - 1
-        kept[:, position] = hidden[-1, last].transpose(1, 2).flatten(2)

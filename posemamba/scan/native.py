@@ -87,14 +87,20 @@ def backward(
 ) -> Gradients:
     """The gradients of u, delta, A, B, C, D and delta_bias."""
     batch, channels, _ = u.shape
-    slices = -(-channels // B.shape[1] // _library.scan_slice())
+    slices = -(-channels // B.shape[1] // _loaded().scan_slice())
     du, ddelta = u.new_empty(u.shape), u.new_empty(u.shape)
     dA = u.new_empty(batch, *A.shape)
     dB, dC = (u.new_empty(slices, *B.shape) for _ in range(2))
     dD, ddelta_bias = (u.new_empty(batch, channels) for _ in range(2))
     inputs = _contiguous(dy, u, delta, A, B, C, D, delta_bias)
     _call("backward", [*inputs, states, du, ddelta, dA, dB, dC, dD, ddelta_bias], B, delta_softplus)
-    return du, ddelta, *(_total(partial) for partial in (dA, dB, dC, dD, ddelta_bias))
+    return du, ddelta, _total(dA), _total(dB), _total(dC), _total(dD), _total(ddelta_bias)
+
+
+def _loaded() -> ctypes.CDLL:
+    if _library is None:
+        raise ValueError(f"scan backend 'native' cannot run: {_reason}")
+    return _library
 
 
 def _contiguous(*tensors: Tensor | None) -> list[Tensor | None]:
@@ -108,7 +114,7 @@ def _total(partial: Tensor) -> Tensor:
 def _call(direction: str, arrays: list[Tensor | None], B: Tensor, delta_softplus: bool) -> None:
     u = next(array for array in arrays if array is not None)
     batch, groups, states, length = B.shape
-    function = getattr(_library, f"scan_{direction}_{str(u.dtype).removeprefix('torch.')}")
+    function = getattr(_loaded(), f"scan_{direction}_{str(u.dtype).removeprefix('torch.')}")
     pointers = [ctypes.c_void_p(None if array is None else array.data_ptr()) for array in arrays]
     sizes = [ctypes.c_int64(size) for size in (batch, groups, u.shape[1], states, length)]
     if not function(*pointers, *sizes, int(delta_softplus), torch.get_num_threads(), _instruction_set):

@@ -11,7 +11,7 @@ from harness.training.budget import Budget
 
 def test_defaults_come_from_the_common_recipe() -> None:
     resolved = config.resolve("posemamba-s", threads=1)
-    assert (resolved.recipe, resolved.batch_size, resolved.frames, resolved.data) == ("common", 8, 27, "synthetic")
+    assert (resolved.recipe, resolved.batch_size, resolved.frames, resolved.data) == ("common", 4, 27, "synthetic")
     assert resolved.budget == Budget(seconds=config.DEFAULT_MINUTES * 60)
     assert resolved.options == {"drop_path": 0.0}
 

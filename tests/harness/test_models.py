@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import nn
 
 from harness import models
 from harness.errors import BadInput
+from tests.goldens import synth
 
 
 @pytest.mark.parametrize("name", sorted(models.MODELS))
@@ -101,3 +103,20 @@ def test_the_scan_backend_is_named() -> None:
     assert models.scan_backend(models.build("posemamba-xs", 3, 2), "cpu") in ("native", "chunked")
     assert models.scan_backend(models.build("posemamba-xs", 3, 2, scan_backend="reference"), "cpu") == "reference"
     assert models.scan_backend(models.build("motionagformer-xs", 3, 2), "cpu") is None
+
+
+@pytest.mark.parametrize(
+    "golden", ["posemamba-tiny-conf", "motionagformer-tiny-tcn", "motionagformer-tiny-hierarchical"]
+)
+def test_the_authors_option_names_are_understood(golden: str) -> None:
+    authors = synth.load(Path(__file__).parents[1] / "goldens" / golden)
+    family = importlib.import_module(
+        {"posemamba": "posemamba", "motionagformer": "baselines.motionagformer"}[authors["model"]]
+    )
+    name = {"posemamba": "posemamba-s", "motionagformer": "motionagformer-xs"}[authors["model"]]
+    assert models.build(name, **authors["config"]).config == family.official_config(authors["config"])
+
+
+def test_an_authors_option_and_ours_together() -> None:
+    config = models.build("motionagformer-xs", frames=9, in_channels=2, n_layers=1, dim=16, num_heads=2).config
+    assert (config.depth, config.dim, config.heads, config.frames) == (1, 16, 2, 9)

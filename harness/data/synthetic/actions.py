@@ -111,10 +111,10 @@ def sit_down(rng: np.random.Generator, body: Body, manner: Manner, time_s: Array
     end_s = float(time_s[-1])
     posture = stance.stand(rng, body, manner, time_s, stance.one_place(rng, float(rng.uniform(0.2, 0.34))))
     sits = gestures.episodes(rng, end_s, (1.2, 1.8), (1.0, 3.0), (1.1, 1.6), (0.3, 1.2))
-    on_floor = rng.random() < 0.3
-    seat_m = float(rng.uniform(0.03, 0.08) if on_floor else rng.uniform(0.33, 0.52))
+    on_floor = rng.random(len(sits)) < 0.35
+    seats_m = np.where(on_floor, rng.uniform(0.03, 0.08, len(sits)), rng.uniform(0.33, 0.52, len(sits)))
     seated = sits.amount(time_s)
-    stance.sit_down(body, posture, seated, seat_m)
+    stance.sit_down(body, posture, seated, sits.amount(time_s, seats_m) / np.maximum(seated, 1e-9))
     for side in SIDES:
         gestures.hang_arm(posture, side, np.ones(len(time_s)))
         gestures.put_arm(posture, side, 0.7 * seated, gestures.varied(rng, "on the thigh"))

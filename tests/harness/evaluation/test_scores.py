@@ -50,7 +50,7 @@ def test_the_headline_counts_frames_and_the_action_mean_counts_actions() -> None
     scores = score(predictions, [WALK, WALK_AGAIN, RUN])
     # 16 of 17 joints are off, and the root counts.
     assert scores.p1_mm == pytest.approx((10 * 16 + 10 * 32 + 30 * 48) / 50, rel=1e-5)
-    assert scores.p1_mm_by_action_mean == pytest.approx((24 + 48) / 2, rel=1e-5)
+    assert scores.p1_by_action_mean_mm == pytest.approx((24 + 48) / 2, rel=1e-5)
     assert {name: action["frames"] for name, action in scores.per_action.items()} == {"Run": 30, "Walk": 20}
     assert scores.per_action["Walk"]["p1_mm"] == pytest.approx(24, rel=1e-5)
     assert scores.per_joint["pelvis"]["p1_mm"] == 0

@@ -138,7 +138,7 @@ def _accuracy(p1_mm: float, rng: random.Random) -> dict[str, Any]:
         "mpjve_mm_per_frame": 0.118 * p1_mm,
         "acceleration_mm_per_frame2": 0.072 * p1_mm,
         "acceleration_mm_per_s2": 0.072 * p1_mm * 2500,
-        "p1_mm_by_action_mean": sum(_action(action, sequences)["p1_mm"] for action in ACTIONS) / len(ACTIONS),
+        "p1_by_action_mean_mm": sum(_action(action, sequences)["p1_mm"] for action in ACTIONS) / len(ACTIONS),
         "frames": sum(sequence["frames"] for sequence in sequences),
         "missing_truth_frames": 0,
         "per_action": {action: _action(action, sequences) for action in ACTIONS},

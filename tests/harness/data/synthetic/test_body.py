@@ -89,6 +89,16 @@ def test_an_ankle_out_of_reach_is_drawn_in_along_the_leg() -> None:
     np.testing.assert_allclose(leg / np.linalg.norm(leg), np.array([0, -0.1, -3.0]) / np.hypot(0.1, 3.0), atol=1e-9)
 
 
+def test_a_knee_closes_no_farther_than_it_can() -> None:
+    posture = rest(1)
+    posture.pelvis[:] = 0.0, 0.0, 0.5
+    posture.ankles[:, :, 1] = 0.1, -0.1
+    posture.ankles[:, :, 2] = 0.45
+    joints = joints_mm(BODY, posture)[0]
+    cosine = bone(joints, "left hip", "left knee") @ bone(joints, "left knee", "left ankle")
+    assert np.degrees(np.arccos(cosine)) == pytest.approx(152.0)
+
+
 def test_the_pelvis_comes_down_to_a_wide_stance() -> None:
     posture = rest(60)
     posture.pelvis[:] = 0.0, 0.0, 0.90
