@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness import allocator, contract, data, environment, models
+from harness import allocator, atomic_file, contract, data, environment, models
 from harness.assessment import assess, describe
 from harness.config import RunConfig
 from harness.data.normalise import TargetSpace, target_space
@@ -130,7 +130,8 @@ def _held(folder: Path) -> Iterator[Path]:
 
 def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) -> dict[str, Any]:
     record = _opening(prepared)
-    (folder / "config.json").write_text(json.dumps(prepared.config.as_dict(), indent=2, sort_keys=True) + "\n")
+    described = json.dumps(prepared.config.as_dict(), indent=2, sort_keys=True) + "\n"
+    atomic_file.write(folder / "config.json", described.encode())
     try:
         progress = _train(prepared, folder)
         record |= _training_entry(prepared, progress)

@@ -129,8 +129,8 @@ class PoseMambaConfig:
 #: published ones leave out every parameter that no Linear, Conv or Norm module holds.
 PRESETS: Mapping[str, PoseMambaConfig] = MappingProxyType(
     {
-        # Ours, for demonstrations and short budgets: on a CPU the scan's states and inner channels cost the most time for
-        # what they give, so it has half as many states and no expansion. Drop path only slows down so small a network.
+        # Ours, for demonstrations and short budgets: on a CPU the scan's states and inner channels cost the most time
+        # for what they give, so there are half as many states and no expansion. Drop path would only slow it down.
         "xs": PoseMambaConfig(dim=48, depth=4, state_dim=8, ssm_ratio=1.0, drop_path=0.0),
         # The paper's S, B and L: 20, 20 and 40 blocks.
         "s": PoseMambaConfig(dim=64, depth=10),

@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "baselines": {"posemamba.scan"},
     "harness.errors": set(),
     "harness.progress": set(),
+    "harness.atomic_file": set(),
     "harness.options": set(),
     "harness.models": {"harness.options"},
     "harness.data": set(),
@@ -50,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.__main__": {"harness.cli"},
     "harness": set(),
 }  # fmt: skip
-LEAVES = {"harness.errors", "harness.progress"}
+LEAVES = {"harness.errors", "harness.progress", "harness.atomic_file"}
 #: Parts that must work, and start fast, without torch.
 WITHOUT_TORCH = ("harness.store", "harness.reporting", "harness.data", "harness.cli", "harness.errors")
 

@@ -5,8 +5,6 @@ A function of the records alone: the same records give the same bytes, on any ma
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from harness.errors import CannotWrite
+from harness import atomic_file
 from harness.reporting import plots, table
 from harness.reporting.group import Group, look_up
 from harness.reporting.neighbours import Neighbours, compare, conditions
@@ -128,7 +126,7 @@ def write(records: Iterable[Record], folder: Path, title: str = TITLE) -> list[P
             files[f"figures/{drawing.name}.svg"] = drawing.svg_file
             files[f"figures/{drawing.name}.png"] = drawing.png_file
     for name, content in files.items():
-        _replace(folder / name, content)
+        atomic_file.write(folder / name, content)
     return [folder / name for name in files]
 
 
@@ -212,19 +210,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_shown, value)) or "–"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put a file in ``path``'s place that is whole at every moment; the part lies in the same folder until then."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise CannotWrite(f"cannot write {len(content)} bytes to {path}: {error.strerror}") from error

@@ -7,61 +7,30 @@ by the next one. Reading checks the digest: neither torch nor the file system no
 
 from __future__ import annotations
 
-import errno
+import io
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
-from harness.errors import BadInput, CannotWrite
+from harness import atomic_file
+from harness.errors import BadInput
 from harness.weights import file_digest
 
 POINTER = "checkpoint.json"
 FINAL = "weights.pt"
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Call ``write`` on a temporary file in ``path``'s folder, sync it, and put it in ``path``'s place.
-
-    Raises CannotWrite naming the path when the disk is full or read-only.
-    """
-    aside = path.with_name(path.name + ".part")
-    try:
-        with aside.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        _sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:
-        aside.unlink(missing_ok=True)
-        if isinstance(error, RuntimeError) and "write" not in str(error).lower():
-            raise
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).splitlines()[0]
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-        raise CannotWrite(
-            f"cannot write {path}: {reason}{'. Free some space and start again' if full else ''}"
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+DIAGNOSIS = "diagnostic.pt"
 
 
 def save(folder: Path, step: int, content: Mapping[str, Any]) -> None:
     """Make ``content`` the folder's checkpoint. Raises CannotWrite."""
     name = f"step-{step:08d}.pt"
-    write_atomically(folder / name, lambda file: torch.save(dict(content), file))
+    atomic_file.write(folder / name, _bytes(content))
     pointer = {"file": name, "sha256": file_digest(folder / name), "step": step}
-    write_atomically(folder / POINTER, lambda file: _put(file, json.dumps(pointer)))
-    for stale in [*folder.glob("step-*.pt"), *folder.glob("*.part")]:
+    atomic_file.write(folder / POINTER, json.dumps(pointer).encode())
+    for stale in [*folder.glob("step-*.pt"), *folder.glob(f"*{atomic_file.PART}")]:
         if stale.name != name:
             stale.unlink()
 
@@ -81,18 +50,27 @@ def load(folder: Path) -> dict[str, Any] | None:
 
 def clear(folder: Path) -> None:
     """Remove the folder's checkpoint, pointer first, so that no pointer ever names a missing file."""
-    for path in [folder / POINTER, *folder.glob("step-*.pt"), *folder.glob("*.part")]:
+    for path in [folder / POINTER, *folder.glob("step-*.pt"), *folder.glob(f"*{atomic_file.PART}")]:
         path.unlink(missing_ok=True)
 
 
 def save_weights(folder: Path, content: Mapping[str, Any]) -> tuple[Path, str]:
     """Write the finished weights with their sha256 beside them; returns path and digest. Raises CannotWrite."""
     path = folder / FINAL
-    write_atomically(path, lambda file: torch.save(dict(content), file))
+    atomic_file.write(path, _bytes(content))
     digest = file_digest(path)
-    write_atomically(path.with_name(path.name + ".sha256"), lambda file: _put(file, f"{digest}  {path.name}\n"))
+    atomic_file.write(path.with_name(path.name + ".sha256"), f"{digest}  {path.name}\n".encode())
     return path, digest
 
 
-def _put(file: BinaryIO, text: str) -> None:
-    file.write(text.encode())
+def save_diagnosis(folder: Path, content: Mapping[str, Any]) -> Path:
+    """Write what a failed step worked on, for whoever looks into it. Raises CannotWrite."""
+    path = folder / DIAGNOSIS
+    atomic_file.write(path, _bytes(content))
+    return path
+
+
+def _bytes(content: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    return buffer.getvalue()

@@ -117,13 +117,11 @@ def _step(
     prediction = model(batch.inputs.to(training.device))  # (B, T, J, 3)
     loss = losses.total(prediction, batch.targets.to(training.device), training.recipe.loss)
     if not math.isfinite(value := loss.item()):
-        checkpoint.write_atomically(
-            training.folder / "diagnostic.pt",
-            lambda file: torch.save({"model": model.state_dict(), "inputs": batch.inputs, "step": step}, file),
-        )
+        content = {"model": model.state_dict(), "inputs": batch.inputs, "targets": batch.targets, "step": step + 1}
+        diagnosis = checkpoint.save_diagnosis(training.folder, content)
         raise RunFailed(
             f"the loss is {value} at step {step + 1} (learning rate {rate:.2e}); weights and clips of that step are in "
-            f"{training.folder / 'diagnostic.pt'}. A smaller --learning-rate usually helps"
+            f"{diagnosis}. A smaller --learning-rate usually helps"
         )
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

@@ -152,7 +152,7 @@ def test_a_model_above_the_floors_is_not_praised(tmp_path: Path, monkeypatch: py
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("in the way")
-    with pytest.raises(CannotWrite, match=r"cannot write \d+ bytes to .*report\.html"):
+    with pytest.raises(CannotWrite, match=r"cannot write [\d,]+ bytes to .*report\.html"):
         report.write([], tmp_path / "report")
 
 
