@@ -60,7 +60,7 @@ def train(model: nn.Module, clips: TrainingClips, training: Training) -> Progres
     checkpoint saved, BadInput for a damaged checkpoint, CannotWrite when it cannot be saved.
     """
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=training.recipe.learning_rate, weight_decay=training.recipe.weight_decay
+        model.parameters(), lr=training.recipe.learning_rate, weight_decay=training.recipe.weight_decay, fused=True
     )
     progress = _restore(model, optimizer, training)
     model.to(training.device).train()
