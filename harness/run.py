@@ -76,7 +76,7 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling every new tensor would cost a tenth of a step; no kernel here reads memory that it has not written.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(config.seed)
     with _warnings_said(say) as said:
         model = models.build(config.model, config.frames, config.in_channels, **config.options)
