@@ -12,7 +12,7 @@ $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(wildcard posemamba
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/harness run --model posemamba-xs motionagformer-xxs --data synthetic --frames 27 --minutes $(MINUTES)
+	$(BIN)/harness run --model posemamba-xs motionagformer-xxs --data synthetic --frames 9 --minutes $(MINUTES)
 	$(BIN)/harness compare report
 
 test: $(VENV)/.installed

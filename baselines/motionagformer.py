@@ -115,7 +115,7 @@ class MotionAGFormerConfig:
 #: xxs is ours, for demonstrations and short budgets; without the tiny gains of the residual branches, which need
 #: tens of thousands of steps to open.
 PRESETS: Mapping[str, MotionAGFormerConfig] = MappingProxyType({
-    "xxs": MotionAGFormerConfig(frames=27, dim=32, depth=4, representation_dim=128, heads=4, layer_scale=None),
+    "xxs": MotionAGFormerConfig(frames=27, dim=32, depth=2, representation_dim=128, heads=4, layer_scale=None),
     "xs": MotionAGFormerConfig(frames=27,  dim=64,  depth=12),
     "s":  MotionAGFormerConfig(frames=81,  dim=64,  depth=26),
     "b":  MotionAGFormerConfig(frames=243, dim=128, depth=16),

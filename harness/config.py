@@ -37,7 +37,7 @@ class RunConfig:
     recipe: str = "common"
     budget: Budget = field(default_factory=lambda: Budget(seconds=DEFAULT_MINUTES * 60))
     batch_size: int = 4
-    learning_rate: float = 5e-3
+    learning_rate: float = 3e-3
     seed: int = 0
     flip_test: bool = True
     device: str = "cpu"

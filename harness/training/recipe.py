@@ -48,7 +48,7 @@ RECIPES: dict[str, Recipe] = {
     "common": Recipe(
         name="common",
         source="this project; one recipe for every lifter",
-        learning_rate=5e-3,
+        learning_rate=3e-3,
         batch_size=4,
         weight_decay=0.01,
         schedule="cosine",

@@ -85,8 +85,8 @@ def test_golden_parameter_counts(name: str) -> None:
     assert parameter_count(official_config(golden.config)) == golden.facts["params"]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_official_name_of_a_preset_is_known(preset: str) -> None:
+@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.layer_scale is not None])
+def test_every_official_name_of_a_published_preset_is_known(preset: str) -> None:
     with torch.device("meta"):
         model = build(PRESETS[preset])
     depth = PRESETS[preset].depth
