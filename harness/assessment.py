@@ -27,7 +27,7 @@ def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
     """
     scored = _score(model, dataset, config, space)
     accuracy = scored.as_dict()
-    beside = floors.score(dataset.train, dataset.test)
+    beside = floors.score(dataset.train, dataset.test) if dataset.train else {}
     unbeaten = [name for name, floor in beside.items() if not accuracy["p1_mm"] < floor["p1_mm"]]
     cost, doubts = _cost(model, config)
     warnings = [*dataset.notes, *doubts]
@@ -39,7 +39,7 @@ def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
         "signature": {"long": signature.long(), "short": signature.short(), "fields": signature.fields()},
         "accuracy": accuracy,
         "floors": beside,
-        "beats_floors": not unbeaten,
+        "beats_floors": not unbeaten if beside else None,
         "cost": cost,
         "warnings": warnings,
     }

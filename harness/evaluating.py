@@ -109,7 +109,7 @@ def _from_run(request: Request, store: Store) -> tuple[RunConfig, Path, str]:
         **_data_and_device(request, stored["data"]),
     )
     space = record["signature"]["fields"]["space"] if record.get("signature") else recipe(stored["recipe"]).target_space
-    return config, Path(record["weights"]["path"]), space
+    return config, store.folder / record["weights"]["path"], space
 
 
 def _from_weights(request: Request) -> tuple[RunConfig, Path, str | None]:

@@ -28,7 +28,7 @@ from harness import allocator, atomic_file, contract, data, environment, models
 from harness.assessment import assess, describe
 from harness.config import RunConfig
 from harness.data.normalise import TargetSpace, target_space
-from harness.data.sequence import Dataset
+from harness.data.sequence import Dataset, digest
 from harness.errors import BadInput, Interrupted, ResultsBusy
 from harness.progress import ProgressLine, Say, clock_text
 from harness.store.store import Store
@@ -58,16 +58,28 @@ def run(config: RunConfig, results: Path, say: Say, again: bool = False) -> dict
     """
     store = Store(results)
     store.preflight()
-    finished = store.find(config.run_id())
-    if finished is not None and finished["status"] == "ok" and not again:
-        say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
-        return finished
     with _held(results / "runs" / config.run_id()) as folder:
+        prepared = prepare(config, results, say)
         if again:
             checkpoint.clear(folder)
-        prepared = prepare(config, results, say)
+        elif (finished := _finished(prepared, store)) is not None:
+            say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
+            return finished
         say(f"{config.run_id()}: {config.model} on {config.data}, T = {config.frames}, {config.budget}")
         return _run_and_record(prepared, folder, store, say)
+
+
+def _finished(prepared: Prepared, store: Store) -> dict[str, Any] | None:
+    """The stored record of this very run, or None. Raises BadInput if it was made on data that has changed since."""
+    record = store.find(prepared.config.run_id())
+    if record is None or record["status"] != "ok":
+        return None
+    if record["data"] != describe(prepared.dataset, prepared.config.data):
+        raise BadInput(
+            f"{record['id']} is finished, but {prepared.config.data} has changed since; repeat it with --again, "
+            "or use another --results folder"
+        )
+    return record
 
 
 def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
@@ -82,6 +94,8 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
         model = models.build(config.model, config.frames, config.in_channels, **config.options)
         _require_contract(model, config)
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
+    if not dataset.test:
+        raise BadInput(f"{config.data} has no test sequences, so that a training on it could not be scored")
     chosen = config.training_recipe()
     space = target_space(chosen.target_space)
     stride = max(1, round(config.frames * chosen.stride))
@@ -190,6 +204,7 @@ def _train(prepared: Prepared, folder: Path) -> Progress:
         seed=config.seed,
         folder=folder,
         device=torch.device(config.device),
+        data_digest=digest(prepared.dataset.train),
         save_every_s=float(os.environ.get("HARNESS_SAVE_EVERY_S", "60")),
         report=lambda progress, share, loss: line.update(share, f"step {progress.step}  loss {loss:.4f}"),
     )
@@ -218,7 +233,8 @@ def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
 def _keep_weights(prepared: Prepared, folder: Path) -> dict[str, str]:
     content = {"model": prepared.model.state_dict(), "config": prepared.config.as_dict()}
     path, sha256 = checkpoint.save_weights(folder, content)
-    return {"path": str(path), "sha256": sha256}
+    # Relative to the results folder, so that the folder can be moved.
+    return {"path": path.relative_to(folder.parent.parent).as_posix(), "sha256": sha256}
 
 
 def plan(prepared: Prepared, say: Say) -> None:

@@ -56,7 +56,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "data.test_frames": (WHOLE, ""),
     "data.notes[]": (TEXT, "what the loader left out, padded or masked"),
 
-    "weights.path": (TEXT, "file of the evaluated weights"),
+    "weights.path": (TEXT, "file of the evaluated weights; of a run of ours, relative to the results folder"),
     "weights.sha256": (TEXT, "its digest"),
 
     "signature.long": (TEXT, "protocol of the accuracy figures; only equal ones may be ranked"),

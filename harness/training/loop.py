@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from harness.errors import Interrupted, RunFailed
+from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint, losses
 from harness.training.batches import Batch, TrainingClips
 from harness.training.budget import Budget
@@ -40,7 +40,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Training:
-    """What stays fixed over one training; ``report`` gets progress, share of the budget and loss after every step."""
+    """What stays fixed over one training; ``report`` gets progress, share of the budget and loss after every step.
+
+    ``data_digest`` names the data: a checkpoint made on other data is not gone on with.
+    """
 
     recipe: Recipe
     budget: Budget
@@ -48,6 +51,7 @@ class Training:
     seed: int
     folder: Path
     device: torch.device
+    data_digest: str = ""
     save_every_s: float = 60.0
     report: Callable[[Progress, float, float], None] = lambda progress, share, loss: None
     clock: Callable[[], float] = time.monotonic
@@ -159,6 +163,7 @@ def _save(model: nn.Module, optimizer: torch.optim.Optimizer, training: Training
         "optimizer": optimizer.state_dict(),
         "progress": vars(progress),
         "random": random_state(),
+        "data_digest": training.data_digest,
     }
     checkpoint.save(training.folder, progress.step, content)
 
@@ -170,6 +175,11 @@ def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, training: Train
         np.random.seed(training.seed)  # noqa: NPY002
         random.seed(training.seed)
         return Progress()
+    if found["data_digest"] != training.data_digest:
+        raise BadInput(
+            f"the checkpoint in {training.folder} was made on other data than there is now; restore the data, "
+            "or start afresh with --again"
+        )
     model.load_state_dict(found["model"])
     optimizer.load_state_dict(found["optimizer"])
     set_random_state(found["random"])

@@ -164,7 +164,7 @@ def test_train_then_evaluate_the_run_on_other_data(tmp_path: Path, capsys: pytes
     evaluated = Store(tmp_path).latest()[1]
     assert evaluated["accuracy"] == trained["accuracy"]
     assert evaluated["signature"] == trained["signature"]
-    weights = trained["weights"]["path"]
+    weights = str(tmp_path / trained["weights"]["path"])
     words = ["evaluate", "--model", "posemamba-xs", "-o", "dim=16", "-o", "depth=1", "--frames", "9"]
     code, _, err = harness(*words, "--in-channels", "3", "--weights", weights, *common, capsys=capsys)
     assert code == 0, err

@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from harness import config, run
 from harness.config import RunConfig
+from harness.data import synthetic
 from harness.errors import BadInput, Interrupted, ResultsBusy, RunFailed
 from harness.measurement import throughput
 from harness.store.store import Store
@@ -106,6 +108,29 @@ def test_after_sigkill_the_same_command_ends_with_the_same_weights(tmp_path: Pat
     assert '"step": 40' not in checkpoint, "it was killed too late to prove anything"
     assert records[0]["weights"]["sha256"] == records[1]["weights"]["sha256"]
     assert records[0]["accuracy"] == records[1]["accuracy"]
+
+
+def motion(folder: Path, *parts: str, seed: int = 0) -> str:
+    """A folder of motion archives made from the built-in motion of ``seed``."""
+    folder.mkdir(exist_ok=True)
+    for take in synthetic.takes(seed, train_minutes=0.2, test_minutes=0.1):
+        if take.part in parts:
+            np.savez(folder / f"a_{take.part}.npz", **{take.name: (take.joints_mm / 1000).astype(np.float32)})
+    return f"motion:{folder}"
+
+
+def test_data_that_changed_is_noticed(tmp_path: Path) -> None:
+    spec = motion(tmp_path / "data", "train", "test")
+    config_ = tiny(data=spec, steps=3)
+    run.run(config_, tmp_path / "results", lambda line: None)
+    motion(tmp_path / "data", "train", "test", seed=1)
+    with pytest.raises(BadInput, match=r"is finished, but motion:.* has changed since; repeat it with --again"):
+        run.run(config_, tmp_path / "results", lambda line: None)
+
+
+def test_a_set_without_test_sequences_is_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="has no test sequences"):
+        run.run(tiny(data=motion(tmp_path / "data", "train")), tmp_path / "results", lambda line: None)
 
 
 def test_two_runs_cannot_hold_one_folder(tmp_path: Path) -> None:

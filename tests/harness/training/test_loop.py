@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness.data.normalise import TARGET_SPACES
 from harness.data.sequence import Sequence
-from harness.errors import Interrupted, RunFailed
+from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
@@ -74,6 +74,12 @@ def test_a_broken_training_ends_as_an_unbroken_one(tmp_path: Path, clips: Traini
     resumed = model_of(123)
     train(resumed, clips, training_in(tmp_path / "broken"))
     assert states_equal(whole, resumed)
+
+
+def test_a_checkpoint_of_other_data_is_not_gone_on_with(tmp_path: Path, clips: TrainingClips) -> None:
+    train(model_of(0), clips, training_in(tmp_path, data_digest="one"))
+    with pytest.raises(BadInput, match=r"made on other data.*--again"):
+        train(model_of(0), clips, training_in(tmp_path, data_digest="two", budget=Budget(steps=20)))
 
 
 def test_three_and_three_epochs_are_six(tmp_path: Path, clips: TrainingClips) -> None:
