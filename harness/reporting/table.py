@@ -192,7 +192,8 @@ def _worst_verdict(entry: Entry) -> str | None:
 
 
 def _below_floors(entry: Entry) -> str:
-    beaten = [bool(run.get("beats_floors")) for run in entry.runs]
+    # A set without training sequences has no floors, which is another thing than not beating them.
+    beaten = [run["beats_floors"] for run in entry.runs if run.get("beats_floors") is not None]
     if not beaten:
         return MISSING
     return "yes" if all(beaten) else "NO" if not any(beaten) else f"{sum(beaten)} of {len(beaten)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from harness.reporting import table
+from harness.reporting import quantity, table
 from tests.harness.reporting import records
 
 
@@ -88,3 +88,9 @@ def test_csv_has_raw_figures_and_the_protocol() -> None:
 def test_nothing_stored_is_nothing_printed() -> None:
     assert table.text([]) == ""
     assert table.csv([]) == ""
+
+
+def test_no_floors_are_not_unbeaten_floors() -> None:
+    run = records.record()
+    run["floors"], run["beats_floors"] = {}, None
+    assert table.build([run])[0].rows[0].below_every_floor == quantity.MISSING
