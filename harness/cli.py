@@ -48,14 +48,19 @@ def _results_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--data-seed", type=int, default=0, show_default=True, help="Seed of the simulated detections."),
-        click.option("--detector", default="sh", show_default=True, help="Simulated 2D detector: gt, sh, cpn, wild."),
-        click.option("--data", "data", default=None, help="motion:PATH or synthetic.  [default: synthetic]"),
-    ):
-        command = option(command)
-    return command
+def _data_options(otherwise: str, detector: str | None, seed: int | None) -> Callable[..., Any]:
+    """--data, --detector and --data-seed; ``otherwise`` says in words what holds where they are not given."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for flag, default, kind, text in (
+            ("--data-seed", seed, int, "Seed of the simulated detections."),
+            ("--detector", detector, str, "Simulated 2D detector: gt, sh, cpn, wild."),
+            ("--data", None, str, "motion:PATH or synthetic."),
+        ):
+            command = click.option(flag, default=default, type=kind, help=f"{text}  [default: {otherwise}]")(command)
+        return command
+
+    return add
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,7 +74,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 @cli.command("run", cls=_ListOptions)
 @click.option("--model", "names", multiple=True, required=True, help="Registered name or package.module:attribute.")
-@_data_options
+@_data_options("synthetic, sh, 0", "sh", 0)
 @click.option("--frames", type=int, default=27, show_default=True, help="T, frames of a clip.")
 @click.option("--in-channels", type=int, default=3, show_default=True, help="2: x, y; 3: with the confidence.")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
@@ -120,6 +125,10 @@ def run_command(
         for name in names
         for seed in seeds
     ]
+    if len(configs) > 1:
+        # So that the last model's mistake does not wait for the first one's training.
+        for planned in configs:
+            run.build(planned)
     if dry_run:
         for planned in configs:
             run.plan(run.prepare(planned, results, say), say)
@@ -138,7 +147,7 @@ def _require_unlike(flag: str, values: tuple[Any, ...]) -> None:
 @click.option("--run", "run_id", help="Score the weights of this finished run (see harness list runs).")
 @click.option("--model", "name", help="Score this model with --weights.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint: ours or the authors'.")
-@_data_options
+@_data_options("the run's, else as in harness run", None, None)
 @click.option("--frames", type=int, help="T.  [default: the run's, else the model's]")
 @click.option("--in-channels", type=int, help="2 or 3.  [default: the run's, else the model's]")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")

@@ -17,7 +17,7 @@ from harness.assessment import assess, describe
 from harness.config import RunConfig
 from harness.data.normalise import target_space
 from harness.errors import BadInput, suggestion
-from harness.progress import Say
+from harness.progress import Say, warnings_said
 from harness.store.store import Store
 from harness.training.recipe import recipe
 
@@ -31,8 +31,8 @@ class Request:
     weights: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     data: str | None = None
-    detector: str = "sh"
-    data_seed: int = 0
+    detector: str | None = None
+    data_seed: int | None = None
     frames: int | None = None
     in_channels: int | None = None
     space: str | None = None
@@ -61,11 +61,14 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     loaded = checkpoints.load(model, weights_path)
     say(_account(loaded))
     space = target_space(request.space or trained_space or ("image" if loaded.official else "camera"))
-    dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
+    with warnings_said(say) as said:
+        dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
+    if not dataset.test:
+        raise BadInput(f"{config.data} has no test sequences to score")
     model.to(config.device)
     started = _now()
     record = {
-        "id": f"evaluation-{config.run_id()}-{loaded.sha256[:8]}",
+        "id": f"evaluation-{config.run_id()}-{space.name}-{loaded.sha256[:8]}",
         "config": {**config.as_dict(), "budget": None, "recipe": None, "learning_rate": None, "batch_size": None},
         "config_hash": config.digest(),
         "seed": config.seed,
@@ -76,6 +79,7 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         **assess(model, dataset, config, space, say),
         "status": "ok",
     }
+    record["warnings"] = [*said, *record["warnings"]]
     record["finished"] = _now()
     store.append(record)
     return record
@@ -99,17 +103,21 @@ def _from_run(request: Request, store: Store) -> tuple[RunConfig, Path, str]:
             f"no run {request.run_id!r} with weights is stored. {suggestion(request.run_id or '', known)}"
             "All: harness list runs"
         )
-    stored = record["config"]
+    stored, weights_path = record["config"], store.folder / record["weights"]["path"]
+    if weights_path.is_file() and checkpoints.file_digest(weights_path) != record["weights"]["sha256"]:
+        raise BadInput(
+            f"{weights_path} holds other weights than run {record['id']} ended with; score them by --weights"
+        )
     config = configuration.resolve(
         stored["model"],
         options={**stored["options"], **request.options},
         frames=request.frames or stored["frames"],
         in_channels=request.in_channels or stored["in_channels"],
         seed=stored["seed"],
-        **_data_and_device(request, stored["data"]),
+        **_data_and_device(request, stored),
     )
     space = record["signature"]["fields"]["space"] if record.get("signature") else recipe(stored["recipe"]).target_space
-    return config, store.folder / record["weights"]["path"], space
+    return config, weights_path, space
 
 
 def _from_weights(request: Request) -> tuple[RunConfig, Path, str | None]:
@@ -121,16 +129,17 @@ def _from_weights(request: Request) -> tuple[RunConfig, Path, str | None]:
         options=request.options,
         frames=request.frames or getattr(preset, "frames", configuration.DEFAULT_FRAMES),
         in_channels=request.in_channels or getattr(preset, "in_channels", 3),
-        **_data_and_device(request, configuration.DEFAULT_DATA),
+        **_data_and_device(request, configuration.RunConfig(request.model).as_dict()),
     )
     return config, request.weights, None
 
 
-def _data_and_device(request: Request, default_data: str) -> dict[str, Any]:
+def _data_and_device(request: Request, otherwise: Mapping[str, Any]) -> dict[str, Any]:
+    """What the request says of data and machine; ``otherwise`` has the data where it says nothing."""
     return {
-        "data": request.data or default_data,
-        "detector": request.detector,
-        "data_seed": request.data_seed,
+        "data": request.data or otherwise["data"],
+        "detector": request.detector or otherwise["detector"],
+        "data_seed": otherwise["data_seed"] if request.data_seed is None else request.data_seed,
         "flip_test": request.flip_test,
         "device": request.device,
         "threads": request.threads,

@@ -86,10 +86,9 @@ def configure(
     """
     base = preset(name)
     changes = options.parse(base, _under_our_names(name, base, overrides or {}), owner=name)
-    if frames is not None:
-        changes["frames"] = frames
-    if in_channels is not None:
-        changes["in_channels"] = in_channels
+    for option, value in (("frames", frames), ("in_channels", in_channels)):
+        if value is not None and changes.setdefault(option, value) != value:
+            raise BadInput(f"{name}: {option} is given twice, as {value} and as the option {changes[option]}")
     try:
         return dataclasses.replace(base, **changes)
     except (ValueError, TypeError) as error:

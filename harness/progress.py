@@ -1,10 +1,12 @@
-"""One line that says how far a long piece of work is and when it will be done, on stderr."""
+"""What the person at the terminal is told while a long piece of work goes on: how far it is, and what to know."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 #: Receives one-line messages for the person at the terminal.
@@ -65,3 +67,15 @@ def clock_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@contextlib.contextmanager
+def warnings_said(say: Say) -> Iterator[list[str]]:
+    """What libraries and loaders warn of inside, said once each at the end and left in the list for the record."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield said
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        said.append(text)
+        say(f"note: {text}")

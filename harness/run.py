@@ -14,7 +14,6 @@ import os
 import socket
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -30,7 +29,7 @@ from harness.config import RunConfig
 from harness.data.normalise import TargetSpace, target_space
 from harness.data.sequence import Dataset, digest
 from harness.errors import BadInput, Interrupted, ResultsBusy
-from harness.progress import ProgressLine, Say, clock_text
+from harness.progress import ProgressLine, Say, clock_text, warnings_said
 from harness.store.store import Store
 from harness.training import checkpoint
 from harness.training.batches import TrainingClips
@@ -90,9 +89,8 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
     # Filling every new tensor would cost a tenth of a step; no kernel here reads memory that it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(config.seed)
-    with _warnings_said(say) as said:
-        model = models.build(config.model, config.frames, config.in_channels, **config.options)
-        _require_contract(model, config)
+    with warnings_said(say) as said:
+        model = build(config)
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
     if not dataset.test:
         raise BadInput(f"{config.data} has no test sequences, so that a training on it could not be scored")
@@ -103,19 +101,9 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
     return Prepared(config, model, dataset, space, clips, tuple(said))
 
 
-@contextlib.contextmanager
-def _warnings_said(say: Say) -> Iterator[list[str]]:
-    """What libraries and loaders warn of, said once each and kept for the record."""
-    said: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        yield said
-    for text in dict.fromkeys(str(warning.message) for warning in caught):
-        said.append(text)
-        say(f"note: {text}")
-
-
-def _require_contract(model: nn.Module, config: RunConfig) -> None:
+def build(config: RunConfig) -> nn.Module:
+    """The run's model with fresh weights, in eval mode. Raises BadInput if it breaks the contract."""
+    model = models.build(config.model, config.frames, config.in_channels, **config.options)
     example = torch.zeros(1, config.frames, 17, config.in_channels)
     model.eval()
     with torch.no_grad():
@@ -124,6 +112,7 @@ def _require_contract(model: nn.Module, config: RunConfig) -> None:
         except ValueError as error:
             raise BadInput(f"{config.model}: {error}") from error
     contract.require_output_shape(config.model, output, example)
+    return model
 
 
 @contextlib.contextmanager

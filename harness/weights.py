@@ -8,7 +8,6 @@ published checkpoints hold as their best error, are the only foreign classes let
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,12 +60,14 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # the unpickler meets arbitrary bytes and raises whatever they lead it to
+        if foreign := re.search(r"GLOBAL (\S+\.\S+)", str(error)):
+            raise BadInput(
+                f"{path} is refused: it holds {foreign[1]}; a checkpoint may hold tensors and numbers only"
+            ) from error
         raise BadInput(
-            f"{path} is refused: it holds {_foreign(error)}; a checkpoint may hold tensors and numbers only"
+            f"checkpoint {path} is damaged or not a checkpoint ({type(error).__name__}). Get the file again"
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise BadInput(f"checkpoint {path} is damaged or not a checkpoint: {_first_line(error)}") from error
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds a {type(content).__name__}; expected a dictionary of tensors")
     return content
@@ -95,15 +96,6 @@ def _numpy_scalars() -> list[Any]:
     kinds = [np.dtype, scalar, *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "b1"))]
     # Files written under numpy 1 name the module numpy.core, later ones numpy._core.
     return [*kinds, (scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
-
-
-def _foreign(error: Exception) -> str:
-    named = re.search(r"GLOBAL (\S+)|[Uu]nsupported (?:class|operand|global):? (\S+)", str(error))
-    return next((name for name in named.groups() if name), "something else") if named else "something else"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _unwrap(content: dict[str, Any], path: Path) -> tuple[str, dict[str, Tensor]]:

@@ -57,9 +57,12 @@ def clear(folder: Path) -> None:
 def save_weights(folder: Path, content: Mapping[str, Any]) -> tuple[Path, str]:
     """Write the finished weights with their sha256 beside them; returns path and digest. Raises CannotWrite."""
     path = folder / FINAL
+    beside = path.with_name(path.name + ".sha256")
+    # A kill in between leaves weights without a digest rather than beside that of the weights before them.
+    beside.unlink(missing_ok=True)
     atomic_file.write(path, _bytes(content))
     digest = file_digest(path)
-    atomic_file.write(path.with_name(path.name + ".sha256"), f"{digest}  {path.name}\n".encode())
+    atomic_file.write(beside, f"{digest}  {path.name}\n".encode())
     return path, digest
 
 

@@ -63,11 +63,12 @@ def train(model: nn.Module, clips: TrainingClips, training: Training) -> Progres
     Raises RunFailed when the loss is no longer finite (naming the step), Interrupted after Ctrl-C or SIGTERM with the
     checkpoint saved, BadInput for a damaged checkpoint, CannotWrite when it cannot be saved.
     """
+    # Before the optimiser is restored: its state follows the device that the weights are on at that moment.
+    model.to(training.device).train()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=training.recipe.learning_rate, weight_decay=training.recipe.weight_decay, fused=True
     )
     progress = _restore(model, optimizer, training)
-    model.to(training.device).train()
     with Interruption() as interruption:
         _run(model, optimizer, clips, training, progress, interruption)
     return progress

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import cli
+from harness import cli, models
 from harness.store.store import Store
+from harness.training import checkpoint
 from tests.harness.reporting import records
 
 
@@ -149,23 +150,45 @@ def test_an_unexpected_error_is_one_line_and_ends_with_1(
     assert err.strip() == "harness: RuntimeError: boom (harness --debug shows where)"
 
 
+def test_the_last_model_s_mistake_does_not_wait_for_the_first_one_s_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--model", "posemamba-xs", "nopkg.x:Y", "--steps", "1", "--results", str(tmp_path)]
+    code, _, err = harness(*words, capsys=capsys)
+    assert code == 2
+    assert "Cannot import 'nopkg.x'" in err
+    assert "training" not in err
+    assert Store(tmp_path).latest() == []
+
+
 def test_train_then_evaluate_the_run_on_other_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = "synthetic:train_minutes=0.2,test_minutes=0.1"
     common = ["--data", data, "--threads", "1", "--results", str(tmp_path)]
     code, out, _ = harness(
         "run", "--model", "posemamba-xs", "-o", "dim=16", "-o", "depth=1", "--frames", "9", "--steps", "2", *common,
-        capsys=capsys,
+        "--detector", "gt", "--data-seed", "3", capsys=capsys,
     )  # fmt: skip
     assert code == 0
     assert "posemamba-xs" in out
     trained = Store(tmp_path).latest()[0]
-    code, _, err = harness("evaluate", "--run", trained["id"], *common, capsys=capsys)
+    code, _, err = harness("evaluate", "--run", trained["id"], *common[2:], capsys=capsys)
     assert code == 0, err
     evaluated = Store(tmp_path).latest()[1]
     assert evaluated["accuracy"] == trained["accuracy"]
     assert evaluated["signature"] == trained["signature"]
     weights = str(tmp_path / trained["weights"]["path"])
     words = ["evaluate", "--model", "posemamba-xs", "-o", "dim=16", "-o", "depth=1", "--frames", "9"]
-    code, _, err = harness(*words, "--in-channels", "3", "--weights", weights, *common, capsys=capsys)
+    words += ["--in-channels", "3", "--weights", weights, "--detector", "gt", "--data-seed", "3", *common]
+    code, _, err = harness(*words, capsys=capsys)
     assert code == 0, err
     assert Store(tmp_path).latest()[-1]["accuracy"] == trained["accuracy"]
+    ids = {record["id"] for record in Store(tmp_path).latest()}
+    code, _, err = harness(*words, "--space", "image", capsys=capsys)
+    assert code == 0, err
+    assert len({record["id"] for record in Store(tmp_path).latest()} - ids) == 1
+    checkpoint.save_weights(
+        Path(weights).parent, {"model": models.build("posemamba-xs", 9, 3, dim=16, depth=1).state_dict()}
+    )
+    code, _, err = harness("evaluate", "--run", trained["id"], *common, capsys=capsys)
+    assert code == 2
+    assert "holds other weights than run" in err

@@ -79,6 +79,12 @@ class ThirdParty(nn.Module):
         return self.layer(clips)
 
 
+def test_frames_given_twice() -> None:
+    with pytest.raises(BadInput, match="posemamba-xs: frames is given twice, as 27 and as the option 9"):
+        models.build("posemamba-xs", frames=27, num_frame=9)
+    assert models.build("posemamba-xs", frames=9, num_frame=9).config.frames == 9
+
+
 def test_a_third_party_s_model_needs_no_entry() -> None:
     model = models.build(f"{__name__}:ThirdParty", frames=9, in_channels=2, width="12")
     assert isinstance(model, ThirdParty)

@@ -113,6 +113,13 @@ def test_a_cut_checkpoint(tmp_path: Path) -> None:
         weights.load(models.build("posemamba-xs", 9, 2), path)
 
 
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x80\x02hello" * 50, b"PK\x03\x04" + b"\0" * 99])
+def test_bytes_that_are_no_checkpoint(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.pt").write_bytes(content)
+    with pytest.raises(BadInput, match=r"w\.pt is damaged or not a checkpoint"):
+        weights.load(models.build("posemamba-xs", 9, 2), tmp_path / "w.pt")
+
+
 def test_a_flipped_bit_is_found_by_the_digest_beside_it(tmp_path: Path) -> None:
     path = save_xs(tmp_path)
     path.with_name("w.pt.sha256").write_text(f"{weights.file_digest(path)}  w.pt\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness import weights
 from harness.errors import BadInput
 from harness.training import checkpoint
 
@@ -61,6 +62,23 @@ def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
         path.write_bytes(content if damage == "flip" else content[: len(content) // 2])
     with pytest.raises(BadInput, match=r"step-00000001\.pt is damaged"):
         checkpoint.load(tmp_path)
+
+
+def test_a_death_between_weights_and_digest_leaves_no_contradiction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save_weights(tmp_path, {"model": {"w": torch.zeros(2)}})
+    replace = os.replace
+
+    def dying(source: Path, target: Path) -> None:
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", dying)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save_weights(tmp_path, {"model": {"w": torch.ones(2)}})
+    monkeypatch.undo()
+    assert torch.equal(weights.read(tmp_path / "weights.pt")["model"]["w"], torch.ones(2))
 
 
 def test_weights_have_their_digest_beside_them(tmp_path: Path) -> None:
