@@ -18,6 +18,8 @@ class MetaFormerBlock(nn.Module):
 
     layer_scale: where the gains of the C channels begin, or None for no gains.
     drop_path: probability of leaving out a branch in training.
+    norm_eps: what both norms add to the variance.
+    mlp_bias: whether the MLP's two layers add a bias.
     """
 
     def __init__(
@@ -29,12 +31,14 @@ class MetaFormerBlock(nn.Module):
         layer_scale: float | None = None,
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        norm_eps: float = 1e-5,
+        mlp_bias: bool = True,
     ) -> None:
         super().__init__()
-        self.mixer_norm = nn.LayerNorm(dim)
+        self.mixer_norm = nn.LayerNorm(dim, eps=norm_eps)
         self.mixer = mixer
-        self.mlp_norm = nn.LayerNorm(dim)
-        self.mlp = MLP(dim, int(dim * mlp_ratio), dropout)
+        self.mlp_norm = nn.LayerNorm(dim, eps=norm_eps)
+        self.mlp = MLP(dim, int(dim * mlp_ratio), dropout, bias=mlp_bias)
         self.drop_path = DropPath(drop_path)
         self.mixer_scale = _gain(dim, layer_scale)
         self.mlp_scale = _gain(dim, layer_scale)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,8 @@ class MotionAGFormerConfig:
 
     Raises ValueError for a value out of range, for an unknown name, and for widths that do not divide.
     """
+
+    target_space: ClassVar[str] = "image"
 
     frames: int = 243
     in_channels: int = 3
@@ -104,6 +106,11 @@ class MotionAGFormerConfig:
             raise ValueError(f"{halved} must be a multiple of {BRANCHES} for the convolution, not {self.stream_dim}")
         if not self.mlp_ratio * self.stream_dim >= 1:
             raise ValueError(f"mlp_ratio must leave at least one channel, not {self.mlp_ratio!r} of {self.stream_dim}")
+
+    @property
+    def other_frames(self) -> str:
+        """What else than ``frames`` one set of weights takes: "none", or "any" where time is convolved."""
+        return "any" if self.temporal_mixer == "convolution" else "none"
 
     @property
     def stream_dim(self) -> int:

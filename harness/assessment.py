@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness import models
+from harness import contract, models
 from harness.config import RunConfig
-from harness.data.clips import padded_sequences
+from harness.data.clips import Cutting, padded_sequences
 from harness.data.normalise import TargetSpace, model_input
 from harness.data.sequence import Dataset, digest
 from harness.evaluation import floors, predict, scores
@@ -34,7 +34,7 @@ def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
     if unbeaten:
         warnings.append(f"{accuracy['p1_mm']:.1f} mm does not beat {', '.join(unbeaten)}: it has not learned to lift")
         say(f"{config.model}: {warnings[-1]}")
-    signature = _signature(dataset, config, space, scored)
+    signature = _signature(dataset, config, space, scored, _cutting(model, config).name)
     return {
         "signature": {"long": signature.long(), "short": signature.short(), "fields": signature.fields()},
         "accuracy": accuracy,
@@ -67,7 +67,7 @@ def _score(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
         predictions = predict.predict(
             model,
             dataset.test,
-            frames=config.frames,
+            cutting=_cutting(model, config),
             inputs=lambda sequence: model_input(sequence, config.in_channels),
             decode=space.decode,
             flip=config.flip_test,
@@ -79,13 +79,18 @@ def _score(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
     return scores.score(predictions, dataset.test)
 
 
-def _signature(dataset: Dataset, config: RunConfig, space: TargetSpace, scored: Scores) -> Signature:
+def _cutting(model: nn.Module, config: RunConfig) -> Cutting:
+    return contract.of(model).cutting(config.frames, config.windows)
+
+
+def _signature(dataset: Dataset, config: RunConfig, space: TargetSpace, scored: Scores, clips: str) -> Signature:
     return Signature(
         data=dataset.name,
         detector=dataset.detector,
         test=tuple(sorted({sequence.subject for sequence in dataset.test})),
         window=config.frames,
         scored_frames=scored.frames,
+        clips=clips,
         flip=config.flip_test,
         space=space.name,
         padded_sequences=padded_sequences(map(len, dataset.test), config.frames),

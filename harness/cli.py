@@ -86,6 +86,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @click.option("--learning-rate", type=float, help="Peak learning rate.  [default: the recipe's]")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True, help="One run for each.")
 @click.option("--flip/--no-flip", "flip_test", default=True, help="Average with the mirrored input at test time.")
+@click.option("--windows", default="auto", show_default=True, help="Test clips: auto, overlap-last or sliding.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done and how long it takes.")
@@ -153,6 +154,7 @@ def _require_unlike(flag: str, values: tuple[Any, ...]) -> None:
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
 @click.option("--space", help="What the weights put out: camera or image.  [default: the run's; authors': image]")
 @click.option("--flip/--no-flip", "flip_test", default=True, help="Average with the mirrored input at test time.")
+@click.option("--windows", default="auto", show_default=True, help="Test clips: auto, overlap-last or sliding.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @_results_option

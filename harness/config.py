@@ -40,6 +40,7 @@ class RunConfig:
     learning_rate: float = 3e-3
     seed: int = 0
     flip_test: bool = True
+    windows: str = "auto"
     device: str = "cpu"
     threads: int = 1
 

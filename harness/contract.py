@@ -1,19 +1,96 @@
-"""What a lifter must do to be measured here, checked on a model before it is trusted with hours.
+"""What a lifter says of itself, and what it must do to be measured here.
 
-The contract: ``(B, T, J, C) -> (B, T, J, 3)``, finite, the same answer twice in eval mode, every clip for itself,
-gradients for its parameters. ``harness check --model package.module:attribute`` prints the findings.
+The contract: ``(B, T, J, C) -> (B, K, J, 3)``, finite, the same answer twice in eval mode, every clip for itself,
+gradients for its parameters. K is T, or 1 for a lifter that answers for one frame of the clip. What differs from the
+default ``Contract`` a lifter states as attributes of its ``config``, or of the module where it has no config.
+``harness check --model package.module:attribute`` prints the findings.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from harness.data.clips import Cutting, overlap_last, sliding
 from harness.data.skeleton import JOINT_COUNT
-from harness.errors import BadInput
+from harness.errors import BadInput, suggestion
+
+WINDOWS = ("auto", "overlap-last", "sliding")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """How a lifter is used; the harness does the rest.
+
+    answers_for        ``every`` frame of the clip, or the ``centre`` or ``last`` one alone: K = T or K = 1
+    other_frames       which clips other than the T it was built for one set of weights takes: ``none``, ``fewer``
+                       frames, ``any`` number, or ``more`` (valid convolutions: one answer for each position)
+    auxiliary          whether ``model(clips, auxiliary=True)`` gives the poses (B, T, J, 3) of all frames as a second
+                       output, which takes part in the training loss
+    target_space       space of the authors' training, see harness.data.normalise
+    published_scoring  the frames that the authors score: ``every``, or the ``centre`` though every frame comes out
+    published_root     whether the authors set the predicted pelvis to the true one (``zeroed``) or not (``predicted``)
+    """
+
+    answers_for: str = "every"
+    other_frames: str = "none"
+    auxiliary: bool = False
+    target_space: str = "camera"
+    published_scoring: str = "every"
+    published_root: str = "zeroed"
+
+    def __post_init__(self) -> None:
+        for name, known in _WORDS.items():
+            if (word := getattr(self, name)) not in known:
+                raise BadInput(f"{name} is {word!r}. {suggestion(str(word), known)}One of: {', '.join(known)}")
+
+    def position(self, frames: int) -> int | None:
+        """Of the one frame among ``frames`` that it answers for; None where it answers for all of them."""
+        return {"every": None, "centre": (frames - 1) // 2, "last": frames - 1}[self.answers_for]
+
+    def output_frames(self, frames: int) -> int:
+        """K for a clip of the ``frames`` frames it was built for."""
+        return frames if self.answers_for == "every" else 1
+
+    def cutting(self, frames: int, windows: str = "auto") -> Cutting:
+        """How sequences are cut for it. ``windows`` is ``auto``, ``overlap-last``, or ``sliding`` (one window a frame).
+
+        Raises BadInput for another word, and for windows that it cannot answer for.
+        """
+        if windows not in WINDOWS:
+            raise BadInput(f"unknown windows {windows!r}. {suggestion(windows, WINDOWS)}One of: {', '.join(WINDOWS)}")
+        if self.answers_for == "every":
+            return sliding(frames, (frames - 1) // 2, "all") if windows == "sliding" else overlap_last(frames)
+        if windows == "overlap-last":
+            raise BadInput(f"this lifter answers for the {self.answers_for} frame alone; use --windows sliding")
+        position = self.position(frames) or 0
+        outputs = "run" if self.other_frames == "more" else "position"
+        return sliding(frames, position, outputs, f"sliding-{self.answers_for}")  # type: ignore[arg-type]
+
+
+_WORDS = {
+    "answers_for": ("every", "centre", "last"),
+    "other_frames": ("none", "fewer", "any", "more"),
+    "target_space": ("camera", "image"),
+    "published_scoring": ("every", "centre"),
+    "published_root": ("zeroed", "predicted"),
+}
+
+
+def of(lifter: object) -> Contract:
+    """The contract that a model, or its config, states. Raises BadInput for a word that is none of the contract's."""
+    config = getattr(lifter, "config", None)
+    stated = {
+        field.name: getattr(holder, field.name)
+        for field in dataclasses.fields(Contract)
+        for holder in (config, lifter)
+        if hasattr(holder, field.name)
+    }
+    return Contract(**stated)
 
 
 @dataclass(frozen=True)
@@ -25,16 +102,18 @@ class Finding:
     detail: str
 
 
-def require_output_shape(model_name: str, output: object, clips: Tensor) -> Tensor:
+def require_output_shape(model: nn.Module, name: str, output: object, clips: Tensor) -> Tensor:
     """``output`` as a tensor of the contract's shape for ``clips`` (B, T, J, C). Raises BadInput otherwise."""
-    expected = (*clips.shape[:3], 3)
+    stated = of(model)
+    batch, frames, joints, _ = clips.shape
+    expected = (batch, stated.output_frames(frames), joints, 3)
+    words = f"(B, {'T' if stated.answers_for == 'every' else '1'}, {JOINT_COUNT}, 3) = {expected}"
     if not isinstance(output, Tensor):
-        raise BadInput(f"{model_name} returned {type(output).__name__}; the contract is one tensor {expected}")
+        raise BadInput(f"{name} returned {type(output).__name__}; the contract is one tensor {words}")
     if tuple(output.shape) != expected:
-        raise BadInput(
-            f"{model_name} returned {tuple(output.shape)}; the contract is (B, T, {JOINT_COUNT}, 3) = {expected}. "
-            f"See harness check"
-        )
+        one_frame = tuple(output.shape) == (batch, 1, joints, 3)
+        remedy = "If it answers for one frame, give it the attribute answers_for = 'centre' or 'last'. " * one_frame
+        raise BadInput(f"{name} returned {tuple(output.shape)}; the contract is {words}. {remedy}See harness check")
     return output
 
 
@@ -48,6 +127,8 @@ def check(model: nn.Module, name: str, frames: int, in_channels: int) -> list[Fi
         ("same answer twice", lambda: _repeatable(model, clips)),
         ("clips do not influence each other", lambda: _independent(model, clips)),
         ("gradients reach the parameters", lambda: _trainable(model, clips)),
+        ("auxiliary output", lambda: _auxiliary(model, clips)),
+        ("other numbers of frames", lambda: _other_frames(model, clips)),
         ("state can be saved and loaded", lambda: _reloadable(model)),
     ]
     model.eval()
@@ -64,7 +145,7 @@ def _finding(line: str, look: Callable[[], tuple[bool, str]]) -> Finding:
 
 def _shape(model: nn.Module, name: str, clips: Tensor) -> tuple[bool, str]:
     with torch.no_grad():
-        return True, str(tuple(require_output_shape(name, model(clips), clips).shape))
+        return True, str(tuple(require_output_shape(model, name, model(clips), clips).shape))
 
 
 def _finite(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
@@ -95,6 +176,32 @@ def _trainable(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
     reached = sum(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in parameters)
     model.zero_grad(set_to_none=True)
     return reached > 0, f"{reached} of {len(parameters)} parameter tensors get a finite gradient"
+
+
+def _auxiliary(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
+    if not of(model).auxiliary:
+        return True, "none stated"
+    with torch.no_grad():
+        output, whole = model(clips, auxiliary=True)
+        same = torch.equal(output, model(clips))
+    return same and whole.shape == (*clips.shape[:3], 3), f"{tuple(whole.shape)} beside {tuple(output.shape)}"
+
+
+def _other_frames(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
+    """Whether the clips that it says it takes really pass."""
+    stated, frames = of(model), clips.shape[1]
+    lengths: dict[str, list[int]] = {
+        "none": [],
+        "fewer": [frames - 1],
+        "any": [frames - 1, frames + 1],
+        "more": [frames + 1],
+    }
+    run = stated.other_frames == "more"
+    tried = {length: 2 if run else stated.output_frames(length) for length in lengths[stated.other_frames] if length}
+    with torch.no_grad():
+        came = {length: model(clips[:, torch.arange(length) % frames]).shape[1] for length in tried}
+    seen = ", ".join(f"{length} frames give {answers}" for length, answers in came.items())
+    return came == tried, f"{stated.other_frames} stated; {seen or 'nothing to try'}"
 
 
 def _reloadable(model: nn.Module) -> tuple[bool, str]:

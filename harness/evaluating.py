@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from harness import config as configuration
-from harness import data, environment, models
+from harness import contract, data, environment, models
 from harness import weights as checkpoints
 from harness.assessment import assess, describe
 from harness.config import RunConfig
@@ -37,6 +37,7 @@ class Request:
     in_channels: int | None = None
     space: str | None = None
     flip_test: bool = True
+    windows: str = "auto"
     device: str = "auto"
     threads: int | None = None
 
@@ -60,7 +61,9 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
     loaded = checkpoints.load(model, weights_path)
     say(_account(loaded))
-    space = target_space(request.space or trained_space or ("image" if loaded.official else "camera"))
+    stated = contract.of(model)
+    space = target_space(request.space or trained_space or (stated.target_space if loaded.official else "camera"))
+    stated.cutting(config.frames, config.windows)
     with warnings_said(say) as said:
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
     if not dataset.test:
@@ -141,6 +144,7 @@ def _data_and_device(request: Request, otherwise: Mapping[str, Any]) -> dict[str
         "detector": request.detector or otherwise["detector"],
         "data_seed": otherwise["data_seed"] if request.data_seed is None else request.data_seed,
         "flip_test": request.flip_test,
+        "windows": request.windows,
         "device": request.device,
         "threads": request.threads,
     }

@@ -94,10 +94,18 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
     if not dataset.test:
         raise BadInput(f"{config.data} has no test sequences, so that a training on it could not be scored")
-    chosen = config.training_recipe()
+    chosen, stated = config.training_recipe(), contract.of(model)
     space = target_space(chosen.target_space)
-    stride = max(1, round(config.frames * chosen.stride))
-    clips = TrainingClips(dataset.train, config.frames, config.in_channels, space, stride)
+    stride = max(1, round(stated.output_frames(config.frames) * chosen.stride))
+    clips = TrainingClips(
+        dataset.train,
+        config.frames,
+        config.in_channels,
+        space,
+        stride,
+        position=stated.position(config.frames),
+        whole_targets=stated.auxiliary,
+    )
     return Prepared(config, model, dataset, space, clips, tuple(said))
 
 
@@ -111,7 +119,8 @@ def build(config: RunConfig) -> nn.Module:
             output = model(example)
         except ValueError as error:
             raise BadInput(f"{config.model}: {error}") from error
-    contract.require_output_shape(config.model, output, example)
+    contract.require_output_shape(model, config.model, output, example)
+    contract.of(model).cutting(config.frames, config.windows)
     return model
 
 

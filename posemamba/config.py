@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from posemamba.orders import LIMB_ORDERS, SCANS, Direction, ScanGradient
 from posemamba.scan import BACKENDS
@@ -62,6 +62,8 @@ class PoseMambaConfig:
     Raises ValueError for a value out of range, an unknown name, and a limb order without the 17 joints that it names.
     """
 
+    target_space: ClassVar[str] = "image"
+
     frames: int = 243
     in_channels: int = 2
     joints: int = 17
@@ -97,6 +99,11 @@ class PoseMambaConfig:
                 f"limb_order={self.limb_order!r} names the {len(self.limbs)} joints of Human3.6M, "
                 f"but joints={self.joints}; use {len(self.limbs)} joints, or limb_order='none'"
             )
+
+    @property
+    def other_frames(self) -> str:
+        """What else than ``frames`` one set of weights takes: "fewer", or "any" where long input is interpolated."""
+        return "any" if self.long_input == "interpolate" else "fewer"
 
     @property
     def directions(self) -> tuple[Direction, ...]:

@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "harness.allocator": set(),
     "harness.config": {"harness.models", "harness.training"},
     "harness.assessment": {
-        "harness.config", "harness.models", "harness.data", "harness.evaluation", "harness.measurement"
+        "harness.config", "harness.contract", "harness.models", "harness.data", "harness.evaluation",
+        "harness.measurement",
     },
     "harness.run": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
@@ -41,7 +42,8 @@ ALLOWED: dict[str, set[str]] = {
         "harness.allocator",
     },
     "harness.evaluating": {
-        "harness.config", "harness.models", "harness.environment", "harness.assessment", "harness.data",
+        "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
+        "harness.data",
         "harness.training", "harness.store", "harness.weights",
     },
     "harness.cli": {

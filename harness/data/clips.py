@@ -1,32 +1,95 @@
 """Windows of T frames over a sequence, and which of their outputs count.
 
-A lifter reads T frames at once and answers for all T, so a sequence of another length has to be cut.
-``scoring_windows`` is the protocol ``all``: every frame is scored exactly once, whatever the length. The last window
-is aligned to the sequence's end and overlaps the one before it; only the frames not scored yet count. A sequence
-shorter than T is padded by its last frame (edge padding), and the padding does not count.
+A lifter reads T frames at once, so a sequence of another length has to be cut. However that is done, every frame of
+the sequence is scored exactly once (the protocol ``all``). Three ways to cut, by what the lifter answers for:
+
+    overlap-last    for all T frames: windows side by side; the last one is aligned to the sequence's end and overlaps
+                    the one before it, and only the frames not scored yet count. A sequence shorter than T is padded by
+                    its last frame, and the padding does not count.
+    sliding-centre  for the frame in the middle (``sliding-last``: at the end) of the window: one window a frame, the
+                    sequence padded at its ends by its first and last frame, as all centre-frame lifters publish it
+    the same, run   for each position of a longer clip (valid convolutions): the same figures from far fewer windows
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import BadInput
 
+#: Fewest frames that a window of ``run`` answers for: below it the frames read twice would outweigh those answered.
+_RUN_FRAMES = 128
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
     """One clip of a sequence.
 
-    indices (T,) frames of the sequence to read, ascending; the last one repeats where the sequence is too short
-    scored  (T,) True where the output is used
+    indices (N,) frames of the sequence to read, ascending; the first and the last one repeat where there are no more
+    answers (K,) frames that the lifter's K outputs are for
+    scored  (K,) True where the output is used
     """
 
     indices: NDArray[np.intp]
+    answers: NDArray[np.intp]
     scored: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How sequences are cut: ``name`` as in the signature, the windows of a sequence of so many frames, their number.
+
+    All windows of one cutting read equally many frames. ``windows`` raises BadInput for a length below one frame.
+    """
+
+    name: str
+    windows: Callable[[int], Iterable[Window]]
+    count: Callable[[int], int]
+
+
+def overlap_last(frames: int) -> Cutting:
+    """Windows side by side for a lifter that answers for all ``frames`` frames. Raises BadInput for fewer than one."""
+    _require_sizes(window=frames)
+    return Cutting("overlap-last", lambda length: scoring_windows(length, frames), lambda length: -(-length // frames))
+
+
+def sliding(
+    frames: int, position: int, outputs: Literal["position", "all", "run"] = "position", name: str = "sliding-centre"
+) -> Cutting:
+    """One scored frame a window, the one at ``position`` of the ``frames`` frames read.
+
+    ``outputs`` says what the lifter puts out: that frame alone, ``all`` frames, or a ``run`` of frames, one for each
+    position of a longer clip. Raises BadInput for fewer than one frame.
+    """
+    _require_sizes(window=frames)
+    if outputs == "run":
+        run = max(frames, _RUN_FRAMES)
+        return Cutting(name, lambda length: _runs(length, frames, position, run), lambda length: -(-length // run))
+    return Cutting(name, lambda length: _slides(length, frames, position, outputs == "all"), lambda length: length)
+
+
+def _slides(length: int, frames: int, position: int, all_come_out: bool) -> Iterator[Window]:
+    _require_sizes(sequence=length)
+    only = np.arange(frames) == position
+    for frame in range(length):
+        indices = np.clip(np.arange(frames) + (frame - position), 0, length - 1)
+        if all_come_out:
+            yield Window(indices, indices, only)
+        else:
+            yield Window(indices, indices[only], np.ones(1, dtype=bool))
+
+
+def _runs(length: int, frames: int, position: int, run: int) -> Iterator[Window]:
+    _require_sizes(sequence=length)
+    for first in range(0, length, run):
+        indices = np.clip(np.arange(frames + run - 1) + (first - position), 0, length - 1)
+        answers = np.arange(first, first + run)
+        yield Window(indices, np.minimum(answers, length - 1), answers < length)
 
 
 def scoring_windows(length: int, frames: int) -> list[Window]:
@@ -36,25 +99,25 @@ def scoring_windows(length: int, frames: int) -> list[Window]:
     """
     windows = []
     first_unscored = 0
-    for start in _starts(length, frames, stride=frames):
+    for start in window_starts(length, frames, stride=frames):
         positions = np.arange(start, start + frames)
         scored = (positions >= first_unscored) & (positions < length)
-        windows.append(Window(np.minimum(positions, length - 1), scored))
+        indices = np.minimum(positions, length - 1)
+        windows.append(Window(indices, indices, scored))
         first_unscored = start + frames
     return windows
 
 
-def training_windows(length: int, frames: int, stride: int) -> list[Window]:
-    """Windows of ``frames`` frames that begin every ``stride`` frames, the last one aligned to the end.
+def window_starts(length: int, frames: int, stride: int) -> list[int]:
+    """Where windows of ``frames`` frames begin: every ``stride`` frames, the last one aligned to the end.
 
-    With ``stride`` <= ``frames`` every frame is in at least one window. ``scored`` is False on padding alone.
-    Raises BadInput for a length, window or stride below one frame.
+    With ``stride`` <= ``frames`` every frame is in at least one window. Raises BadInput for a length, window or stride
+    below one frame.
     """
-    windows = []
-    for start in _starts(length, frames, stride):
-        positions = np.arange(start, start + frames)
-        windows.append(Window(np.minimum(positions, length - 1), positions < length))
-    return windows
+    _require_sizes(sequence=length, window=frames, stride=stride)
+    last = max(length - frames, 0)
+    starts = list(range(0, last + 1, stride))
+    return starts if starts[-1] == last else [*starts, last]
 
 
 def padded_sequences(lengths: Iterable[int], frames: int) -> int:
@@ -62,10 +125,7 @@ def padded_sequences(lengths: Iterable[int], frames: int) -> int:
     return sum(length < frames for length in lengths)
 
 
-def _starts(length: int, frames: int, stride: int) -> list[int]:
-    for name, value in (("sequence", length), ("window", frames), ("stride", stride)):
+def _require_sizes(**sizes: int) -> None:
+    for name, value in sizes.items():
         if value < 1:
             raise BadInput(f"a {name} of {value} frames cannot be used to cut clips; it must be at least 1")
-    last = max(length - frames, 0)
-    starts = list(range(0, last + 1, stride))
-    return starts if starts[-1] == last else [*starts, last]

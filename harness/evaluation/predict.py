@@ -8,6 +8,7 @@ the left and the right joints (VideoPose3D, MotionBERT).
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as List
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.data.clips import Window, scoring_windows
+from harness.data.clips import Cutting, Window
 from harness.data.sequence import FloatArray, Sequence
 from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES, MIRRORED, ROOT
 from harness.errors import BadInput, RunFailed
@@ -31,7 +32,7 @@ def predict(
     model: nn.Module,
     sequences: List[Sequence],
     *,
-    frames: int,
+    cutting: Cutting,
     inputs: Inputs,
     decode: Decode,
     flip: bool = True,
@@ -41,26 +42,31 @@ def predict(
 ) -> list[FloatArray]:
     """Poses (T, 17, 3) of every sequence relative to the pelvis, millimetres, every frame predicted once.
 
-    ``model`` is moved to ``device``; its modules' training modes are as before afterwards. ``inputs(sequence)`` is
-    (T, 17, C), ``decode(output, sequence)`` takes the model's (T, 17, 3) to millimetres. ``progress(done, total)``
-    is called after each batch with numbers of clips.
+    ``cutting`` says which clips ``model`` reads and which frames it answers for. ``model`` is moved to ``device``; its
+    modules' training modes are as before afterwards. ``inputs(sequence)`` is (T, 17, C), ``decode(output, sequence)``
+    takes the model's (T, 17, 3) to millimetres. ``progress(done, total)`` is called after each batch with numbers of
+    clips.
 
     Raises BadInput for an input that is not finite (sequence, frame and joint named) or an output of another shape
-    than (B, T, 17, 3), RunFailed for an output that is not finite (sequence and frame named).
+    than (B, K, 17, 3) with the K frames of the cutting, RunFailed for an output that is not finite (sequence and frame
+    named).
     """
     if batch_size < 1:
         raise BadInput(f"a batch of {batch_size} clips cannot be run; it must be at least 1")
     arrays = [_checked_input(inputs(sequence), sequence) for sequence in sequences]
     outputs = [np.empty((len(array), JOINT_COUNT, 3), dtype=np.float32) for array in arrays]
-    clips = [(number, window) for number, array in enumerate(arrays) for window in scoring_windows(len(array), frames)]
+    clips = ((number, window) for number, array in enumerate(arrays) for window in cutting.windows(len(array)))
+    total = sum(cutting.count(len(array)) for array in arrays)
+    done = 0
     with _evaluating(model.to(device)):
-        for start in range(0, len(clips), batch_size):
-            batch = clips[start : start + batch_size]
-            lifted = _lift(model, _stack(arrays, batch).to(device), flip)  # (B, T, J, 3)
+        # One window a frame would fill the memory before the first is run, so they are made as they are needed.
+        while batch := list(itertools.islice(clips, batch_size)):
+            lifted = _lift(model, _stack(arrays, batch).to(device), len(batch[0][1].answers), flip)  # (B, K, J, 3)
             for (number, window), clip_output in zip(batch, lifted, strict=True):
-                outputs[number][window.indices[window.scored]] = clip_output[window.scored]
+                outputs[number][window.answers[window.scored]] = clip_output[window.scored]
+            done += len(batch)
             if progress:
-                progress(start + len(batch), len(clips))
+                progress(done, total)
     return [_decoded(output, sequence, decode) for output, sequence in zip(outputs, sequences, strict=True)]
 
 
@@ -88,21 +94,21 @@ def _stack(arrays: list[FloatArray], batch: list[Clip]) -> Tensor:
     return torch.from_numpy(np.stack([arrays[number][window.indices] for number, window in batch]))  # (B, T, J, C)
 
 
-def _lift(model: nn.Module, clips: Tensor, flip: bool) -> FloatArray:
-    output = _checked_output(model, clips)
+def _lift(model: nn.Module, clips: Tensor, frames: int, flip: bool) -> FloatArray:
+    output = _checked_output(model, clips, frames)
     if flip:
-        output = (output + flipped(_checked_output(model, flipped(clips)))) / 2
+        output = (output + flipped(_checked_output(model, flipped(clips), frames))) / 2
     return output.float().cpu().numpy()
 
 
-def _checked_output(model: nn.Module, clips: Tensor) -> Tensor:
+def _checked_output(model: nn.Module, clips: Tensor, frames: int) -> Tensor:
     output = model(clips)
-    expected = (*clips.shape[:3], 3)
+    expected = (len(clips), frames, JOINT_COUNT, 3)
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != expected:
         raise BadInput(
-            f"{type(model).__name__} returned {shape}; the contract is (B, T, {JOINT_COUNT}, 3) = {expected}. "
-            "See harness check"
+            f"{type(model).__name__} returned {shape}; the contract is (B, {frames} frames, {JOINT_COUNT}, 3) = "
+            f"{expected}. See harness check"
         )
     return output
 

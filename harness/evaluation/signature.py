@@ -8,9 +8,10 @@ with the figure. The long form names every choice and the short form abbreviates
 
 Figures are ranked against each other only within one ``group()``. T is shown but does not part groups under the
 frame set ``all``: there every frame is scored once whatever T is, so that T, like depth or width, is a property of
-the model and a reader wants to see what a longer window gains. With it goes ``pad``, the number of sequences shorter
-than T: padding changes what the model sees of them, not which frames are scored. Under any other frame set the
-scored frames depend on T, and both count. ``==`` compares everything.
+the model and a reader wants to see what a longer window gains. With it go ``pad``, the number of sequences shorter
+than T (padding changes what the model sees of them, not which frames are scored), and ``clips``: a lifter that
+answers for one frame needs a window a frame, one that answers for all does not. Under any other frame set the scored
+frames depend on all three, and they count. ``==`` compares everything.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Signature:
     test                  test subjects
     window [T]            frames the model sees at once
     frame_set, scored_frames [frames]  which frames count, and how many they are
-    clips                 how sequences are cut: ``overlap-last`` is ``harness.data.clips.scoring_windows``
+    clips                 how sequences are cut: ``overlap-last``, ``sliding-centre``, see harness.data.clips
     average [avg]         ``frame`` or ``action``: what the mean is taken over
     joints, root          joints scored, and the joint at the origin
     align                 ``none`` or ``procrustes``
@@ -170,7 +171,7 @@ class Signature:
         )
 
     def _fields_of_the_model(self) -> set[str]:
-        return {"T", "pad"} if self.frame_set == _EVERY_FRAME else set()
+        return {"T", "pad", "clips"} if self.frame_set == _EVERY_FRAME else set()
 
 
 def _joined(fields: dict[str, str]) -> str:

@@ -220,7 +220,17 @@ def _notes(members: Group) -> list[str]:
             said.setdefault(warning, []).append(f"{entry.title}, seed {run.get('seed')}")
     for warning, sources in said.items():
         notes.append(f"{'every run' if len(sources) == len(runs) > 1 else '; '.join(sources)}: {warning}")
-    return notes
+    return notes + _cuttings(members)
+
+
+def _cuttings(members: Group) -> list[str]:
+    """How the clips were cut, where it was not the same for all: no part of the protocol, but of what a figure cost."""
+    cut: dict[str, list[str]] = {}
+    for entry in members.scored:
+        clips = look_up(entry.any_run, "signature.fields.clips")
+        if clips:
+            cut.setdefault(clips, []).append(entry.title)
+    return [f"clips:{clips}: {', '.join(titles)}" for clips, titles in cut.items()] if len(cut) > 1 else []
 
 
 def _whole(value: float | None) -> str:

@@ -1,5 +1,8 @@
 """Training clips: every sequence's input and target side by side, cut into windows, shuffled by (seed, epoch).
 
+A lifter that answers for one frame has that frame's target alone, and every frame of a sequence can be that frame: the
+windows reach beyond its ends, which repeat, as they do when it is evaluated.
+
 The order of an epoch and its flips depend on the seed and the epoch's number alone, so a run that stopped in the
 middle of an epoch goes on with the very clips it would have seen.
 """
@@ -15,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data.clips import training_windows
+from harness.data.clips import window_starts
 from harness.data.normalise import TargetSpace, model_input
 from harness.data.sequence import FloatArray, Sequence
 from harness.data.skeleton import MIRRORED
@@ -24,24 +27,43 @@ from harness.errors import BadInput
 
 @dataclass(frozen=True)
 class Batch:
-    """``inputs`` (B, T, 17, C) and ``targets`` (B, T, 17, 3)."""
+    """``inputs`` (B, T, 17, C), ``targets`` (B, K, 17, 3) of the K frames that the lifter answers for (T or 1).
+
+    ``whole_targets`` (B, T, 17, 3) are those of all frames, for lifters with an auxiliary output; else None.
+    """
 
     inputs: Tensor
     targets: Tensor
+    whole_targets: Tensor | None = None
 
 
 class TrainingClips:
-    """Windows of ``frames`` frames over ``sequences``, ``stride`` frames apart; memory is that of the frames once."""
+    """Windows of ``frames`` frames over ``sequences``, ``stride`` frames apart; memory is that of the frames once.
+
+    ``position`` is that of the one frame a lifter answers for, None where it answers for all of them;
+    ``whole_targets`` adds the targets of all frames to the batches.
+    """
 
     def __init__(
-        self, sequences: Many[Sequence], frames: int, in_channels: int, space: TargetSpace, stride: int
+        self,
+        sequences: Many[Sequence],
+        frames: int,
+        in_channels: int,
+        space: TargetSpace,
+        stride: int,
+        *,
+        position: int | None = None,
+        whole_targets: bool = False,
     ) -> None:
         """Raises BadInput when there is no training sequence."""
         if not sequences:
             raise BadInput("the data set has no training sequences; see harness data or give other --data")
         self._inputs = np.concatenate([model_input(sequence, in_channels) for sequence in sequences])  # (F, J, C)
         self._targets = np.concatenate([space.encode(sequence) for sequence in sequences])  # (F, J, 3)
-        self._windows = _window_rows(sequences, frames, stride)  # (clips, T)
+        self._windows = _windows(sequences, frames, stride, position)  # (clips, 3)
+        self._offsets = np.arange(frames)
+        self._answers = slice(None) if position is None else slice(position, position + 1)
+        self._whole_targets = whole_targets
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -60,11 +82,13 @@ class TrainingClips:
         return max(1, len(self._windows) // batch_size)
 
     def _batch(self, chosen: NDArray[np.intp], flipped: NDArray[np.bool_]) -> Batch:
-        rows = self._windows[chosen]  # (B, T)
+        starts, firsts, lasts = self._windows[chosen].T[..., None]  # (B, 1) each
+        rows = np.clip(starts + self._offsets, firsts, lasts)  # (B, T)
         inputs, targets = self._inputs[rows], self._targets[rows]  # (B, T, J, C), (B, T, J, 3)
         inputs[flipped] = mirror(inputs[flipped])
         targets[flipped] = mirror(targets[flipped])
-        return Batch(torch.from_numpy(inputs), torch.from_numpy(targets))
+        whole = torch.from_numpy(targets)
+        return Batch(torch.from_numpy(inputs), whole[:, self._answers], whole if self._whole_targets else None)
 
 
 def mirror(poses: FloatArray) -> FloatArray:
@@ -74,11 +98,16 @@ def mirror(poses: FloatArray) -> FloatArray:
     return mirrored
 
 
-def _window_rows(sequences: Many[Sequence], frames: int, stride: int) -> NDArray[np.int64]:
-    starts = np.cumsum([0, *(len(sequence) for sequence in sequences)])
-    return np.concatenate(
-        [
-            np.stack([start + window.indices for window in training_windows(len(sequence), frames, stride)])
-            for start, sequence in zip(starts, sequences, strict=False)
-        ]
-    )
+def _windows(sequences: Many[Sequence], frames: int, stride: int, position: int | None) -> NDArray[np.int64]:
+    """(clips, 3): where the window starts, and the first and last row of its sequence, beyond which rows repeat."""
+    windows = []
+    first = 0
+    for sequence in sequences:
+        if position is None:
+            starts = np.asarray(window_starts(len(sequence), frames, stride))
+        else:
+            starts = np.arange(0, len(sequence), stride) - position
+        bounds = np.full((len(starts), 2), (first, first + len(sequence) - 1))
+        windows.append(np.column_stack([first + starts, bounds]))
+        first += len(sequence)
+    return np.concatenate(windows)

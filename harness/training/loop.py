@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint, losses
@@ -119,8 +119,7 @@ def _step(
 ) -> float:
     for group in optimizer.param_groups:
         group["lr"] = rate
-    prediction = model(batch.inputs.to(training.device))  # (B, T, J, 3)
-    loss = losses.total(prediction, batch.targets.to(training.device), training.recipe.loss)
+    loss = _loss(model, batch, training)
     if not math.isfinite(value := loss.item()):
         content = {"model": model.state_dict(), "inputs": batch.inputs, "targets": batch.targets, "step": step + 1}
         diagnosis = checkpoint.save_diagnosis(training.folder, content)
@@ -134,6 +133,15 @@ def _step(
         nn.utils.clip_grad_norm_(model.parameters(), training.recipe.gradient_clip)
     optimizer.step()
     return value
+
+
+def _loss(model: nn.Module, batch: Batch, training: Training) -> Tensor:
+    inputs, targets = batch.inputs.to(training.device), batch.targets.to(training.device)
+    if batch.whole_targets is None:
+        return losses.total(model(inputs), targets, training.recipe.loss)
+    prediction, whole = model(inputs, auxiliary=True)  # (B, K, J, 3), (B, T, J, 3)
+    both = losses.total(prediction, targets, training.recipe.loss)
+    return both + losses.total(whole, batch.whole_targets.to(training.device), training.recipe.loss)
 
 
 def _advance(progress: Progress, per_epoch: int) -> None:

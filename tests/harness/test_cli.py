@@ -121,7 +121,7 @@ def test_an_unknown_run_in_a_report(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_check_prints_every_line(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = harness("check", "--model", "posemamba-xs", "--frames", "5", capsys=capsys)
     assert code == 0
-    assert len([line for line in out.splitlines() if line.startswith("ok")]) == 6
+    assert len([line for line in out.splitlines() if line.startswith("ok")]) == 8
 
 
 def test_check_of_a_broken_model_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,38 @@ class CentreFrame(Good):
         return super().forward(clips)[:, :1]
 
 
+class StatedCentreFrame(CentreFrame):
+    answers_for = "centre"
+
+
+class Auxiliary(Good):
+    auxiliary = True
+
+    def forward(self, clips: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        whole = super().forward(clips)
+        return (whole, whole) if auxiliary else whole
+
+
+class AuxiliaryOnlyStated(Good):
+    auxiliary = True
+
+
+class FewerOnlyStated(Good):
+    other_frames = "fewer"
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips + torch.zeros(1, 9, 17, 3))
+
+
+class Convolving(Good):
+    """Answers for each position of a longer clip than 9 frames."""
+
+    answers_for, other_frames = "centre", "more"
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips)[:, 4 : clips.shape[1] - 4]
+
+
 class NotANumber(Good):
     def forward(self, clips: Tensor) -> Tensor:
         return super().forward(clips) * float("nan")
@@ -55,6 +87,8 @@ def broken(model: nn.Module) -> set[str]:
 
 def test_a_good_one_and_the_registered_ones_keep_it() -> None:
     assert broken(Good()) == set()
+    for kind in (StatedCentreFrame, Auxiliary, Convolving):
+        assert broken(kind()) == set()
     assert broken(models.build("posemamba-xs", 9, 3)) == set()
     assert broken(models.build("motionagformer-xxs", 9, 3)) == set()
 
@@ -68,6 +102,8 @@ def test_a_good_one_and_the_registered_ones_keep_it() -> None:
         (Mixing, "clips do not influence each other"),
         (Detached, "gradients reach the parameters"),
         (Crashing, "output shape"),
+        (AuxiliaryOnlyStated, "auxiliary output"),
+        (FewerOnlyStated, "other numbers of frames"),
     ],
 )
 def test_a_broken_line_is_found(kind: type[nn.Module], line: str) -> None:
@@ -75,8 +111,42 @@ def test_a_broken_line_is_found(kind: type[nn.Module], line: str) -> None:
 
 
 def test_the_shape_is_spelled_out() -> None:
-    with pytest.raises(BadInput, match=r"m returned \(2, 1, 17, 3\); the contract is .* = \(2, 27, 17, 3\)"):
-        contract.require_output_shape("m", torch.zeros(2, 1, 17, 3), torch.zeros(2, 27, 17, 2))
+    message = r"m returned \(2, 1, 17, 3\); the contract is .* = \(2, 27, 17, 3\).*answers_for = 'centre'"
+    with pytest.raises(BadInput, match=message):
+        contract.require_output_shape(Good(), "m", torch.zeros(2, 1, 17, 3), torch.zeros(2, 27, 17, 2))
+    contract.require_output_shape(StatedCentreFrame(), "m", torch.zeros(2, 1, 17, 3), torch.zeros(2, 27, 17, 2))
+
+
+def test_an_unknown_word_is_named() -> None:
+    model = Good()
+    model.answers_for = "center"
+    with pytest.raises(BadInput, match=r"answers_for is 'center'\. Did you mean: centre"):
+        contract.of(model)
+
+
+@pytest.mark.parametrize(
+    ("stated", "frames", "windows", "name", "reads", "answers"),
+    [
+        (contract.Contract(), 9, "auto", "overlap-last", 9, 9),
+        (contract.Contract(), 9, "sliding", "sliding-centre", 9, 9),
+        (contract.Contract(answers_for="centre"), 9, "auto", "sliding-centre", 9, 1),
+        (contract.Contract(answers_for="last"), 9, "sliding", "sliding-last", 9, 1),
+        (contract.Contract(answers_for="centre", other_frames="more"), 9, "auto", "sliding-centre", 136, 128),
+    ],
+)
+def test_how_sequences_are_cut(
+    stated: contract.Contract, frames: int, windows: str, name: str, reads: int, answers: int
+) -> None:
+    cutting = stated.cutting(frames, windows)
+    window = next(iter(cutting.windows(50)))
+    assert (cutting.name, len(window.indices), len(window.answers)) == (name, reads, answers)
+
+
+def test_windows_that_a_lifter_cannot_answer_for() -> None:
+    with pytest.raises(BadInput, match="answers for the last frame alone; use --windows sliding"):
+        contract.Contract(answers_for="last").cutting(9, "overlap-last")
+    with pytest.raises(BadInput, match=r"unknown windows 'slide'\. Did you mean: sliding"):
+        contract.Contract().cutting(9, "slide")
 
 
 def broken_factory(frames: int, in_channels: int) -> nn.Module:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.data.clips import overlap_last, sliding
 from harness.data.sequence import FloatArray, Sequence
 from harness.data.skeleton import LEFT, RIGHT
 from harness.errors import BadInput, RunFailed
@@ -62,7 +64,13 @@ SEQUENCES = [filmed("S9/Walk/1/a", 23), filmed("S9/Walk/2/a", 5, seed=1), filmed
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_every_frame_gets_its_own_answer(frames: int, batch_size: int) -> None:
     results = predict(
-        Lifter(), SEQUENCES, frames=frames, inputs=pixels, decode=to_mm, flip=False, batch_size=batch_size
+        Lifter(),
+        SEQUENCES,
+        cutting=overlap_last(frames),
+        inputs=pixels,
+        decode=to_mm,
+        flip=False,
+        batch_size=batch_size,
     )
     for result, sequence in zip(results, SEQUENCES, strict=True):
         assert result.dtype == np.float32
@@ -74,7 +82,7 @@ def test_every_frame_gets_its_own_answer(frames: int, batch_size: int) -> None:
 def test_batches_hold_clips_of_several_sequences_and_progress_is_told() -> None:
     model, told = Lifter(), []
     predict(
-        model, SEQUENCES, frames=5, inputs=pixels, decode=to_mm, flip=False, batch_size=3,
+        model, SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm, flip=False, batch_size=3,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert model.seen == [3, 3, 2]  # 5 + 1 + 2 clips
@@ -92,8 +100,8 @@ def test_flip_averages_the_clip_and_its_mirror_image() -> None:
             return output
 
     (sequence,) = SEQUENCES[:1]
-    (plain,) = predict(Lopsided(), [sequence], frames=9, inputs=pixels, decode=to_mm, flip=False)
-    (mean,) = predict(Lopsided(), [sequence], frames=9, inputs=pixels, decode=to_mm, flip=True)
+    (plain,) = predict(Lopsided(), [sequence], cutting=overlap_last(9), inputs=pixels, decode=to_mm, flip=False)
+    (mean,) = predict(Lopsided(), [sequence], cutting=overlap_last(9), inputs=pixels, decode=to_mm, flip=True)
     # The shift in x is undone by the mirror, and the knee's error is shared between the two knees.
     np.testing.assert_allclose(mean[:, 1:, 0], plain[:, 1:, 0] - 10, rtol=1e-5)
     np.testing.assert_allclose(mean[:, 2, 1], plain[:, 2, 1] - 30, rtol=1e-5)
@@ -111,31 +119,31 @@ def test_flipping_exchanges_the_sides_and_twice_is_the_identity() -> None:
 def test_training_modes_are_given_back_layer_by_layer() -> None:
     model = Lifter().train()
     model.norm.eval()
-    predict(model, SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+    predict(model, SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm)
     assert model.training
     assert not model.norm.training
     with pytest.raises(BadInput):
-        predict(model, SEQUENCES, frames=0, inputs=pixels, decode=to_mm)
+        predict(model, SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm, batch_size=0)
     assert model.training
 
 
 def test_training_modes_are_given_back_after_an_error() -> None:
     model = CentreFrame().train()
     with pytest.raises(BadInput):
-        predict(model, SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+        predict(model, SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm)
     assert model.training
 
 
 def test_an_output_of_another_shape_is_refused() -> None:
-    message = r"CentreFrame returned \(8, 1, 17, 3\); the contract is \(B, T, 17, 3\) = \(8, 5, 17, 3\)"
+    message = r"CentreFrame returned \(8, 1, 17, 3\); the contract is \(B, 5 frames, 17, 3\) = \(8, 5, 17, 3\)"
     with pytest.raises(BadInput, match=message):
-        predict(CentreFrame(), SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+        predict(CentreFrame(), SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm)
 
 
 def test_a_prediction_that_is_not_finite_names_sequence_and_frame() -> None:
     mark = float(SEQUENCES[2].keypoints[8, 4, 0])
     with pytest.raises(RunFailed, match=r"S11/Run/1/a: the prediction is not finite at frame 8 \(1 of 10 frames\)"):
-        predict(BrokenAt(mark), SEQUENCES, frames=5, inputs=pixels, decode=to_mm)
+        predict(BrokenAt(mark), SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm)
 
 
 def test_an_input_that_is_not_finite_names_sequence_frame_and_joint() -> None:
@@ -143,9 +151,46 @@ def test_an_input_that_is_not_finite_names_sequence_frame_and_joint() -> None:
     keypoints[3, 13, 1] = np.nan
     broken = dataclasses.replace(SEQUENCES[1], keypoints=keypoints)
     with pytest.raises(BadInput, match=r"S9/Walk/2/a: .* frame 3, joint 13 \(left wrist\), channel 1"):
-        predict(Lifter(), [SEQUENCES[0], broken], frames=5, inputs=pixels, decode=to_mm)
+        predict(Lifter(), [SEQUENCES[0], broken], cutting=overlap_last(5), inputs=pixels, decode=to_mm)
 
 
 def test_a_batch_of_nothing_is_refused() -> None:
     with pytest.raises(BadInput, match="batch of 0"):
-        predict(Lifter(), SEQUENCES, frames=5, inputs=pixels, decode=to_mm, batch_size=0)
+        predict(Lifter(), SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm, batch_size=0)
+
+
+class OneFrame(Lifter):
+    """``Lifter`` for one frame of the window, or for each position of a longer one."""
+
+    def __init__(self, frames: int, position: int) -> None:
+        super().__init__()
+        self.frames, self.position = frames, position
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips)[:, self.position : clips.shape[1] - (self.frames - 1 - self.position)]
+
+
+@pytest.mark.parametrize("position", [0, 2, 4])
+@pytest.mark.parametrize("outputs", ["position", "run"])
+def test_a_lifter_of_one_frame_answers_for_every_frame(position: int, outputs: Literal["position", "run"]) -> None:
+    cutting = sliding(5, position, outputs)
+    results = predict(
+        OneFrame(5, position), SEQUENCES, cutting=cutting, inputs=pixels, decode=to_mm, flip=True, batch_size=4
+    )
+    plain = predict(Lifter(), SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm, flip=True)
+    for result, expected in zip(results, plain, strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_sliding_windows_take_one_frame_of_all_that_come_out() -> None:
+    class Numbering(nn.Module):
+        """Every frame's answer is its place in the window."""
+
+        def forward(self, clips: Tensor) -> Tensor:
+            places = torch.arange(clips.shape[1], dtype=torch.float32)[None, :, None, None]
+            return places.expand(*clips.shape[:3], 3)
+
+    results = predict(
+        Numbering(), SEQUENCES, cutting=sliding(5, 3, "all"), inputs=pixels, decode=to_mm, flip=False
+    )  # fmt: skip
+    assert all((result[:, 1:] == 30).all() for result in results)

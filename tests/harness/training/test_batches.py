@@ -69,3 +69,35 @@ def test_a_batch_larger_than_the_set(sequences: list[Sequence]) -> None:
 def test_no_sequences() -> None:
     with pytest.raises(BadInput, match="no training sequences"):
         clips_of([])
+
+
+@pytest.mark.parametrize("position", [0, 4, 8])
+def test_a_lifter_of_one_frame_is_trained_on_every_frame(sequences: list[Sequence], position: int) -> None:
+    space = TARGET_SPACES["camera"]
+    clips = TrainingClips(sequences, 9, 3, space, stride=1, position=position, whole_targets=True)
+    assert len(clips) == sum(map(len, sequences))
+    targets = np.concatenate([space.encode(sequence) for sequence in sequences])
+    inputs = np.concatenate([model_input(sequence, 3) for sequence in sequences])
+    seen = set()
+    for batch in clips.epoch(0, 0, 1, flip=False):
+        assert batch.targets.shape == (1, 1, 17, 3)
+        assert batch.whole_targets is not None
+        assert torch.equal(batch.whole_targets[:, position], batch.targets[:, 0])
+        (row,) = np.flatnonzero((inputs == batch.inputs[0, position].numpy()).all(axis=(1, 2)))
+        np.testing.assert_array_equal(batch.targets[0, 0].numpy(), targets[row])
+        seen.add(int(row))
+    assert seen == set(range(len(targets)))
+
+
+def test_windows_stay_within_their_sequence(sequences: list[Sequence]) -> None:
+    clips = TrainingClips(sequences, 9, 3, TARGET_SPACES["camera"], stride=1, position=4)
+    own = [{tuple(xy) for xy in model_input(sequence, 3)[:, 0, :2].tolist()} for sequence in sequences]
+    for batch in clips.epoch(0, 0, 1, flip=False):
+        frames = {tuple(xy) for xy in batch.inputs[0, :, 0, :2].tolist()}
+        assert any(frames <= frames_of_one for frames_of_one in own)
+
+
+def test_many_to_many_lifters_have_no_second_targets(sequences: list[Sequence]) -> None:
+    batch = next(clips_of(sequences).epoch(0, 0, 2, flip=False))
+    assert batch.targets.shape == (2, 9, 17, 3)
+    assert batch.whole_targets is None
