@@ -49,6 +49,8 @@ def _unknown(config: Any, name: str, known: Mapping[str, Any], owner: str) -> st
 def _name(kind: Any) -> str:
     if typing.get_origin(kind) is typing.Literal:
         return " | ".join(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        return f"{_name(typing.get_args(kind)[0])},…"
     return getattr(kind, "__name__", str(kind))
 
 
@@ -73,9 +75,18 @@ def _as(kind: Any, given: Any, name: str, owner: str) -> Any:
             number = None
         if number is not None and (isinstance(given, str) or number == given):
             return number
-    if not isinstance(given, str) and origin is not None:
-        return given
+    if origin is tuple and (numbers := _numbers(typing.get_args(kind)[0], given)):
+        return numbers
     raise BadInput(f"{owner}: option {name} wants {_article(_name(kind))}, got {given!r}")
+
+
+def _numbers(kind: Any, given: Any) -> tuple[Any, ...] | None:
+    """``3,3,9``, or a list, as a tuple of ``kind``; None where that is not what was given."""
+    members = given.strip("()[]").split(",") if isinstance(given, str) else given
+    try:
+        return tuple(kind(member) for member in members)
+    except (TypeError, ValueError):
+        return None
 
 
 def _article(word: str) -> str:

@@ -19,6 +19,7 @@ class Config:
     scan: Literal["one", "two"] = "one"
     name: str = "x"
     limit: int | None = None
+    strides: tuple[int, ...] | None = None
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,10 @@ class Config:
         ({"name": "8"}, {"name": "8"}),
         ({"limit": "none"}, {"limit": None}),
         ({"limit": "3"}, {"limit": 3}),
+        ({"strides": "3,3,9"}, {"strides": (3, 3, 9)}),
+        ({"strides": "[3, 9]"}, {"strides": (3, 9)}),
+        ({"strides": [3, 9]}, {"strides": (3, 9)}),
+        ({"strides": None}, {"strides": None}),
     ],
 )
 def test_text_becomes_the_field_s_type(given: dict[str, object], expected: dict[str, object]) -> None:
@@ -51,6 +56,12 @@ def test_unknown_option_names_the_nearest_and_its_value() -> None:
 def test_a_depth_that_is_no_whole_number(text: str) -> None:
     with pytest.raises(BadInput, match="option depth wants an int"):
         options.parse(Config(), {"depth": text}, "model")
+
+
+@pytest.mark.parametrize("given", ["3,x", "", [], 3, ["a"]])
+def test_strides_that_are_no_whole_numbers(given: object) -> None:
+    with pytest.raises(BadInput, match=r"option strides wants an int,…, got"):
+        options.parse(Config(), {"strides": given}, "model")
 
 
 def test_pairs() -> None:
