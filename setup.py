@@ -38,6 +38,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["harness*", "baselines*", "posemamba*"]),
     package_data={
+        "harness": ["published.json"],
         "harness.reporting": ["templates/*.html", "templates/*.css", "templates/*.js"],
         "harness.data": ["*.json"],
     },

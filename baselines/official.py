@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -30,7 +31,10 @@ def rename(state: Mapping[str, Tensor], parameters: Iterable[str], words: Mappin
     """An official checkpoint's entries under our names.
 
     ``parameters`` are our names, all that there are. Theirs follow word by word between the dots: ``words`` maps ours
-    to theirs where they differ. An entry that is no parameter of ours stays as it is, so that the loader can report it.
+    to theirs where they differ, also several words at once ("head.norm"), of which the longest that fit are taken. An
+    entry that is no parameter of ours stays as it is, so that the loader can report it.
     """
-    ours = {".".join(words.get(word, word) for word in name.split(".")): name for name in parameters}
+    longest_first = sorted(words, key=len, reverse=True)
+    whole_words = re.compile("|".join(rf"(?<![^.]){re.escape(word)}(?![^.])" for word in longest_first) or r"(?!)")
+    ours = {whole_words.sub(lambda match: words[match[0]], name): name for name in parameters}
     return {ours.get(name, name): value for name, value in state.items()}

@@ -23,37 +23,123 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """Where a registered lifter comes from: ``module`` and ``preset`` build it, the rest is shown in lists."""
+    """Where a registered lifter comes from: ``module`` and ``preset`` build it, the rest is shown in lists.
+
+    frames      the T that were published (or, for sizes of ours, are meant), the preset's own first
+    parameters  of the preset as published
+    answers     ``every`` frame of a clip, or the ``centre`` or ``last`` one alone
+    recipe      name of the recipe that the authors trained it with, None for sizes of ours
+    """
 
     module: str
     preset: str
     kind: str
     year: int
     paper: str
+    frames: tuple[int, ...]
+    parameters: int
+    answers: str = "every"
+    recipe: str | None = None
     note: str = ""
 
 
-def _posemamba(preset: str, note: str) -> ModelEntry:
-    return ModelEntry("posemamba", preset, "state space model", 2025, "arXiv 2408.03540", note)
+def _posemamba(preset: str, parameters: int, note: str = "", frames: tuple[int, ...] = (243,)) -> ModelEntry:
+    recipe = None if preset == "xs" else "posemamba"
+    return ModelEntry(
+        "posemamba", preset, "state space model", 2025, "arXiv 2408.03540", frames, parameters, recipe=recipe, note=note
+    )
 
 
-def _motionagformer(preset: str, note: str) -> ModelEntry:
-    return ModelEntry("baselines.motionagformer", preset, "transformer + graph", 2024, "arXiv 2310.16288", note)
+def _motionagformer(preset: str, frames: tuple[int, ...], parameters: int, note: str = "") -> ModelEntry:
+    module, kind, recipe = "baselines.motionagformer", "transformer + graph", "motionagformer"
+    return ModelEntry(
+        module, preset, kind, 2024, "arXiv 2310.16288", frames, parameters,
+        recipe=None if preset == "xxs" else recipe, note=note,
+    )  # fmt: skip
 
+
+OURS = "ours, for demos and short budgets; not a published size"
 
 MODELS: dict[str, ModelEntry] = {
-    "posemamba": _posemamba("s", "the same as posemamba-s"),
-    "posemamba-xs": _posemamba("xs", "ours, for demos and short budgets; not a published size"),
-    "posemamba-s": _posemamba("s", "published at T = 243"),
-    "posemamba-b": _posemamba("b", "published at T = 243"),
-    "posemamba-l": _posemamba("l", "published at T = 243"),
-    "posemamba-x": _posemamba("x", "the 40x256 row of the paper's Table 6; the authors released no such model"),
-    "motionagformer-xxs": _motionagformer("xxs", "ours, for demos and short budgets; not a published size"),
-    "motionagformer-xs": _motionagformer("xs", "published at T = 27"),
-    "motionagformer-s": _motionagformer("s", "published at T = 81"),
-    "motionagformer-b": _motionagformer("b", "published at T = 243"),
-    "motionagformer-l": _motionagformer("l", "published at T = 243"),
-}
+    "posemamba": _posemamba("s", 1_470_211, "the same as posemamba-s"),
+    "posemamba-xs": _posemamba("xs", 198_531, OURS),
+    "posemamba-s": _posemamba("s", 1_470_211),
+    "posemamba-b": _posemamba("b", 4_742_659),
+    "posemamba-l": _posemamba("l", 9_450_499),
+    "posemamba-x": _posemamba("x", 33_318_915, "the 40x256 row of Table 6; the authors released no such model"),
+    "motionagformer-xxs": _motionagformer("xxs", (27,), 98_583, OURS),
+    "motionagformer-xs": _motionagformer("xs", (27,), 2_241_531),
+    "motionagformer-s": _motionagformer("s", (81,), 4_817_119),
+    "motionagformer-b": _motionagformer("b", (243, 81), 11_723_811),
+    "motionagformer-l": _motionagformer("l", (243, 81), 19_007_111),
+    "motionbert": ModelEntry(
+        "baselines.motionbert", "full", "transformer", 2023, "arXiv 2210.06551", (243,), 42_466_317,
+        recipe="motionbert", note="DSTformer; any T up to the one it was built for",
+    ),
+    "motionbert-lite": ModelEntry(
+        "baselines.motionbert", "lite", "transformer", 2023, "arXiv 2210.06551", (243,), 16_001_549,
+        recipe="motionbert", note="DSTformer; any T up to the one it was built for",
+    ),
+    "mixste": ModelEntry(
+        "baselines.mixste", "published", "transformer", 2022, "arXiv 2203.00859", (243, 81, 27), 33_783_811, recipe="mixste",
+    ),
+    "stcformer": ModelEntry(
+        "baselines.stcformer", "base", "transformer", 2023, "CVPR 2023", (243, 81, 27), 4_748_000,
+        recipe="stcformer", note="any T; the authors score the centre frame",
+    ),
+    "stcformer-l": ModelEntry(
+        "baselines.stcformer", "l", "transformer", 2023, "CVPR 2023", (243,), 18_933_184,
+        recipe="stcformer", note="any T; not in the authors' repository, size by the paper",
+    ),
+    "poseformer": ModelEntry(
+        "baselines.poseformer", "published", "transformer", 2021, "arXiv 2103.10455", (81, 27, 9), 9_602_885,
+        answers="centre", recipe="poseformer",
+    ),
+    "poseformerv2": ModelEntry(
+        "baselines.poseformerv2", "published", "transformer", 2023, "arXiv 2303.17472", (243, 81, 27), 14_381_899,
+        answers="centre", recipe="poseformerv2", note="options kept_frames, kept_coefficients",
+    ),
+    "mhformer": ModelEntry(
+        "baselines.mhformer", "base", "transformer", 2022, "arXiv 2111.12707", (351, 243, 81, 27), 31_516_125,
+        recipe="mhformer", note="T a multiple of 9; the authors score the centre frame",
+    ),
+    "stridedtransformer": ModelEntry(
+        "baselines.stridedtransformer", "base", "transformer", 2022, "arXiv 2103.14304", (351, 27), 4_346_214,
+        answers="centre", recipe="stridedtransformer", note="the strides at other T, 81 and 243 among them, are ours",
+    ),
+    "pstmo": ModelEntry(
+        "baselines.pstmo", "s", "transformer", 2022, "arXiv 2203.07628", (243, 81, 27), 6_482_278,
+        answers="centre", recipe="pstmo", note="P-STMO-S; published with pre-training on masked poses",
+    ),
+    "pstmo-base": ModelEntry(
+        "baselines.pstmo", "base", "transformer", 2022, "arXiv 2203.07628", (243,), 7_009_382,
+        answers="centre", recipe="pstmo", note="P-STMO; published with pre-training on masked poses",
+    ),
+    "ktpformer": ModelEntry(
+        "baselines.ktpformer", "published", "transformer + graph", 2024, "arXiv 2404.00658", (243, 81, 27), 35_213_430,
+        recipe="ktpformer", note="MixSTE behind graph convolutions along bones and along time",
+    ),
+    "tcpformer": ModelEntry(
+        "baselines.tcpformer", "published", "transformer", 2025, "arXiv 2501.01770", (243, 81), 35_118_259,
+        recipe="tcpformer", note="learned pose proxies; any T, proxies for the T it was built for",
+    ),
+    "videopose3d": ModelEntry(
+        "baselines.videopose3d", "base", "convolution", 2019, "arXiv 1811.11742", (243, 81, 27), 16_952_371,
+        answers="centre", recipe="videopose3d", note="T odd, the product of the filter widths",
+    ),
+    "videopose3d-causal": ModelEntry(
+        "baselines.videopose3d", "causal", "convolution", 2019, "arXiv 1811.11742", (243, 81, 27), 16_952_371,
+        answers="last", recipe="videopose3d", note="sees no later frame",
+    ),
+    "martinez": ModelEntry(
+        "baselines.martinez", "base", "perceptron", 2017, "arXiv 1705.03098", (1,), 4_296_755,
+        recipe="martinez", note="each frame by itself: the floor of learned lifters",
+    ),
+    "martinez-original": ModelEntry(
+        "baselines.martinez", "original", "perceptron", 2017, "arXiv 1705.03098", (1,), 4_296_755,
+        recipe="martinez", note="the same with the TensorFlow original's max-norm and batch norm",
+    ),
+}  # fmt: skip
 
 
 def _import(module: str) -> ModuleType:
@@ -98,7 +184,7 @@ def configure(
 def _under_our_names(name: str, base: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """``overrides`` with the authors' option names (``embed_dim_ratio``, ``n_layers``) translated into ours."""
     module = _import(entry(name).module)
-    field_of: Mapping[str, str | None] = module.OFFICIAL_OPTIONS
+    field_of: Mapping[str, str | None] = getattr(module, "OFFICIAL_OPTIONS", {})
     ours = {field.name for field in dataclasses.fields(base)}
     authors = {key: value for key, value in overrides.items() if key not in ours and key in field_of}
     if not authors:

@@ -1,0 +1,142 @@
+"""Every registered lifter through the whole harness, at tiny widths: trained, stopped, resumed, evaluated, measured."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from harness import config, contract, models, run
+from harness.config import RunConfig
+from harness.measurement import throughput
+from harness.progress import ProgressLine
+from harness.training.budget import Budget
+
+DATA = "synthetic:train_minutes=0.1,test_minutes=0.05"
+FRAMES = 9
+#: A width at which a run takes seconds, by the module that the registry names.
+TINY: dict[str, dict[str, Any]] = {
+    "posemamba": {"dim": 16, "depth": 1},
+    "baselines.motionagformer": {"dim": 16, "depth": 1, "representation_dim": 8, "heads": 2},
+    "baselines.motionbert": {"dim": 16, "depth": 1, "representation_dim": 8, "heads": 2},
+    "baselines.mixste": {"dim": 16, "depth": 1, "heads": 2},
+    "baselines.stcformer": {"dim": 32, "depth": 1},
+    "baselines.poseformer": {"dim": 8, "depth": 1, "heads": 2},
+    "baselines.poseformerv2": {"dim": 8, "depth": 1, "heads": 2},
+    "baselines.mhformer": {"dim": 16, "depth": 2, "mlp_dim": 16},
+    "baselines.stridedtransformer": {"dim": 16, "depth": 1, "heads": 2},
+    "baselines.pstmo": {"dim": 16, "depth": 1, "heads": 2},
+    "baselines.ktpformer": {"dim": 16, "depth": 1, "heads": 2},
+    "baselines.tcpformer": {"dim": 16, "depth": 1, "representation_dim": 8, "heads": 2},
+    "baselines.videopose3d": {"dim": 16},
+    "baselines.martinez": {"dim": 16},
+}
+#: One name for each network; the names beside it differ in their sizes alone.
+NAMES = ["posemamba", "videopose3d-causal"] + [
+    name for name, entry in models.MODELS.items() if name == entry.module.rpartition(".")[2] != "posemamba"
+]
+NAMES += ["motionagformer-xxs"]
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    quick = functools.partial(throughput.frames_per_second, min_seconds=0.0, min_samples=2)
+    monkeypatch.setattr(throughput, "frames_per_second", quick)
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def planned(name: str) -> RunConfig:
+    options = TINY[models.entry(name).module]
+    return config.resolve(
+        name, options=options, frames=FRAMES, data=DATA, batch_size=2, budget=Budget(steps=3), threads=1
+    )
+
+
+class Death(BaseException):
+    """Stands for SIGKILL."""
+
+
+def dying_after(steps: int) -> Callable[..., None]:
+    told = []
+
+    def update(line: ProgressLine, share: float, note: str = "") -> None:
+        if note.startswith("step"):
+            told.append(share)
+        if len(told) == steps:
+            raise Death
+
+    return update
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trained_stopped_resumed_evaluated_measured(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run.run(planned(name), tmp_path / "whole", lambda line: None)
+    monkeypatch.setenv("HARNESS_SAVE_EVERY_S", "0")
+    with monkeypatch.context() as patched, pytest.raises(Death):
+        patched.setattr(ProgressLine, "update", dying_after(3))
+        run.run(planned(name), tmp_path / "broken", lambda line: None)
+    resumed = run.run(planned(name), tmp_path / "broken", lambda line: None)
+
+    assert whole["status"] == resumed["status"] == "ok"
+    assert resumed["weights"]["sha256"] == whole["weights"]["sha256"]
+    assert resumed["accuracy"] == whole["accuracy"]
+    assert whole["accuracy"]["frames"] == whole["data"]["test_frames"]
+    assert whole["cost"]["macs_fvcore"] > 0
+    assert not [warning for warning in whole["warnings"] if "no formula" in warning]
+    answers = models.entry(name).answers
+    assert whole["cost"]["output_frames"] == (FRAMES if answers == "every" else 1)
+    assert whole["signature"]["fields"]["clips"] == {"every": "overlap-last"}.get(answers, f"sliding-{answers}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("in_channels", [2, 3])
+def test_the_contract_holds(name: str, in_channels: int) -> None:
+    model = models.build(name, FRAMES, in_channels, **TINY[models.entry(name).module])
+    findings = contract.check(model, name, FRAMES, in_channels)
+    assert [finding for finding in findings if not finding.holds] == []
+
+
+@pytest.mark.parametrize("name", sorted(models.MODELS))
+def test_what_the_registry_lists_is_true(name: str) -> None:
+    entry = models.entry(name)
+    for frames in entry.frames:
+        with torch.device("meta"):
+            model = models.build(name, frames)
+        assert model.config.frames == frames
+    with torch.device("meta"):
+        published = models.build(name)
+    assert parameters(published) == entry.parameters
+    assert published.config.frames == entry.frames[0]
+    assert contract.of(published).answers_for == entry.answers
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_longer_and_shorter_clips_are_built_for(name: str) -> None:
+    """Any T that the architecture allows; where it does not, the error says which."""
+    base = models.configure(name, FRAMES, 2, TINY[models.entry(name).module])
+    built = []
+    for frames in (1, 3, 10, 27, 45):
+        try:
+            model = models._import(models.entry(name).module).build(replace(base, frames=frames)).eval()
+        except ValueError as error:
+            assert str(frames) in str(error)
+            continue
+        with torch.no_grad():
+            assert model(torch.zeros(1, frames, 17, 2)).shape[1] == contract.of(model).output_frames(frames)
+        built.append(frames)
+    assert {27, 45} <= set(built)
