@@ -78,7 +78,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @click.option("--frames", type=int, default=27, show_default=True, help="T, frames of a clip.")
 @click.option("--in-channels", type=int, default=3, show_default=True, help="2: x, y; 3: with the confidence.")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
-@click.option("--recipe", default="common", show_default=True, help="common, posemamba or motionagformer.")
+@click.option("--recipe", default="common", show_default=True, help="common, published, or a family's name.")
 @click.option("--epochs", type=int, help="Budget in epochs.")
 @click.option("--steps", type=int, help="Budget in steps.")
 @click.option("--minutes", type=float, help="Budget in minutes of training.  [default: the recipe's, else 17 minutes]")
@@ -212,9 +212,29 @@ def list_models() -> None:
     """Registered lifters; any other is named package.module:attribute."""
     from harness.models import MODELS
 
-    width = max(map(len, MODELS))
-    for name, entry in MODELS.items():
-        click.echo(f"{name:{width}}  {entry.kind:20}  {entry.year}  {entry.paper:16}  {entry.note}")
+    rows = [("name", "kind", "year", "paper", "T", "parameters", "answers for", "")]
+    rows += [
+        (name, entry.kind, str(entry.year), entry.paper, " ".join(map(str, entry.frames)), f"{entry.parameters:,}",
+         f"{entry.answers} frame", entry.note)
+        for name, entry in MODELS.items()
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for *cells, note in rows:
+        columns = zip(cells, widths[:-1], strict=True)
+        padded = [cell.rjust(width) if "," in cell else cell.ljust(width) for cell, width in columns]
+        click.echo("  ".join([*padded, note]).rstrip())
+
+
+@cli.command("show")
+@click.argument("name", metavar="MODEL")
+@click.option("--frames", type=int, help="T.  [default: as published]")
+@click.option("--in-channels", type=int, help="2 or 3.  [default: as published]")
+@click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
+def show_command(name: str, frames: int | None, in_channels: int | None, pairs: tuple[str, ...]) -> None:
+    """One registered lifter: configuration, contract, our counts, the published figures with their sources."""
+    from harness import model_card, options
+
+    click.echo(model_card.card(name, frames, in_channels, options.split(pairs)))
 
 
 @list_.command("runs")

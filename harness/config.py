@@ -15,8 +15,11 @@ import torch
 from harness import models
 from harness.errors import BadInput
 from harness.training.budget import Budget
-from harness.training.recipe import Recipe, recipe
+from harness.training.recipe import Recipe
+from harness.training.recipes import recipe
 
+#: In place of a recipe's name: that of the model's authors.
+PUBLISHED = "published"
 DEFAULT_DATA = "synthetic"
 DEFAULT_FRAMES = 27
 #: With loading and evaluation a run of the default budget stays under 20 minutes.
@@ -76,14 +79,15 @@ def resolve(
 ) -> RunConfig:
     """A RunConfig from what the user gave; None takes the recipe's value, then the harness's default.
 
-    The recipe's drop path rate becomes a model option where the model has one and the user did not set it.
+    The recipe ``published`` is that of the model's authors. A recipe's drop path rate becomes a model option where the
+    model has one and the user did not set it.
     Raises BadInput for an unknown model, option, recipe or device and for values out of range.
     """
-    chosen = recipe(recipe_name)
+    chosen = recipe(_published_recipe(model) if recipe_name == PUBLISHED else recipe_name)
     config = RunConfig(
         model=model,
         options=dict(options or {}),
-        recipe=recipe_name,
+        recipe=chosen.name,
         budget=budget or _default_budget(chosen),
         batch_size=chosen.batch_size if batch_size is None else batch_size,
         learning_rate=chosen.learning_rate if learning_rate is None else learning_rate,
@@ -93,6 +97,13 @@ def resolve(
     )
     _require_ranges(config)
     return dataclasses.replace(config, options=_model_options(config, chosen))
+
+
+def _published_recipe(model: str) -> str:
+    name = None if ":" in model else models.entry(model).recipe
+    if name is None:
+        raise BadInput(f"there is no published recipe for {model}; use --recipe common")
+    return name
 
 
 def _default_budget(chosen: Recipe) -> Budget:

@@ -81,7 +81,8 @@ MODELS: dict[str, ModelEntry] = {
         recipe="motionbert", note="DSTformer; any T up to the one it was built for",
     ),
     "mixste": ModelEntry(
-        "baselines.mixste", "published", "transformer", 2022, "arXiv 2203.00859", (243, 81, 27), 33_783_811, recipe="mixste",
+        "baselines.mixste", "published", "transformer", 2022, "arXiv 2203.00859", (243, 81, 27), 33_783_811,
+        recipe="mixste",
     ),
     "stcformer": ModelEntry(
         "baselines.stcformer", "base", "transformer", 2023, "CVPR 2023", (243, 81, 27), 4_748_000,

@@ -96,15 +96,15 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
         raise BadInput(f"{config.data} has no test sequences, so that a training on it could not be scored")
     chosen, stated = config.training_recipe(), contract.of(model)
     space = target_space(chosen.target_space)
-    stride = max(1, round(stated.output_frames(config.frames) * chosen.stride))
     clips = TrainingClips(
         dataset.train,
         config.frames,
         config.in_channels,
         space,
-        stride,
+        chosen.clip_stride(stated.output_frames(config.frames)),
         position=stated.position(config.frames),
         whole_targets=stated.auxiliary,
+        mirrored=chosen.flip == "both",
     )
     return Prepared(config, model, dataset, space, clips, tuple(said))
 

@@ -41,7 +41,8 @@ class TrainingClips:
     """Windows of ``frames`` frames over ``sequences``, ``stride`` frames apart; memory is that of the frames once.
 
     ``position`` is that of the one frame a lifter answers for, None where it answers for all of them;
-    ``whole_targets`` adds the targets of all frames to the batches.
+    ``whole_targets`` adds the targets of all frames to the batches. With ``mirrored`` every clip is there twice, plain
+    and mirrored.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TrainingClips:
         *,
         position: int | None = None,
         whole_targets: bool = False,
+        mirrored: bool = False,
     ) -> None:
         """Raises BadInput when there is no training sequence."""
         if not sequences:
@@ -64,22 +66,28 @@ class TrainingClips:
         self._offsets = np.arange(frames)
         self._answers = slice(None) if position is None else slice(position, position + 1)
         self._whole_targets = whole_targets
+        self._copies = 2 if mirrored else 1
 
     def __len__(self) -> int:
-        return len(self._windows)
+        return self._copies * len(self._windows)
 
     def epoch(self, seed: int, number: int, batch_size: int, flip: bool, skip_batches: int = 0) -> Iterator[Batch]:
-        """The batches of epoch ``number``, from the ``skip_batches``-th on; a last smaller batch is left out."""
+        """The batches of epoch ``number``, from the ``skip_batches``-th on; a last smaller batch is left out.
+
+        With ``flip`` a clip is mirrored by chance.
+        """
         generator = np.random.default_rng([seed, number])
-        order = generator.permutation(len(self._windows))
-        flipped = generator.random(len(self._windows)) < 0.5 if flip else np.zeros(len(self._windows), dtype=bool)
+        order = generator.permutation(len(self))
+        by_chance = generator.random(len(self)) < 0.5 if flip else np.zeros(len(self), dtype=bool)
+        # Those beyond the windows' number are the mirrored copies.
+        flipped = by_chance ^ (np.arange(len(self)) >= len(self._windows))
         for first in range(skip_batches * batch_size, self.batches_per_epoch(batch_size) * batch_size, batch_size):
             chosen = order[first : first + batch_size]
-            yield self._batch(chosen, flipped[chosen])
+            yield self._batch(chosen % len(self._windows), flipped[chosen])
 
     def batches_per_epoch(self, batch_size: int) -> int:
         """At least one, even when the whole set is smaller than a batch."""
-        return max(1, len(self._windows) // batch_size)
+        return max(1, len(self) // batch_size)
 
     def _batch(self, chosen: NDArray[np.intp], flipped: NDArray[np.bool_]) -> Batch:
         starts, firsts, lasts = self._windows[chosen].T[..., None]  # (B, 1) each

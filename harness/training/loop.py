@@ -65,13 +65,22 @@ def train(model: nn.Module, clips: TrainingClips, training: Training) -> Progres
     """
     # Before the optimiser is restored: its state follows the device that the weights are on at that moment.
     model.to(training.device).train()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=training.recipe.learning_rate, weight_decay=training.recipe.weight_decay, fused=True
-    )
+    optimizer = _optimizer(model, training.recipe)
     progress = _restore(model, optimizer, training)
     with Interruption() as interruption:
         _run(model, optimizer, clips, training, progress, interruption)
     return progress
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.optimizer]
+    return kind(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        amsgrad=recipe.amsgrad,
+        fused=True,
+    )
 
 
 def _run(
@@ -86,9 +95,11 @@ def _run(
     before_s = progress.elapsed_s
     started = saved = training.clock()
     while (share := training.budget.spent(progress.step, progress.elapsed_s, per_epoch)) < 1:
-        epoch = clips.epoch(training.seed, progress.epoch, training.batch_size, training.recipe.flip, progress.batch)
+        by_chance = training.recipe.flip == "random"
+        epoch = clips.epoch(training.seed, progress.epoch, training.batch_size, by_chance, progress.batch)
         for batch in epoch:
             rate = learning_rate(training.recipe, progress.step, progress.epoch, share)
+            _set_norm_momentum(model, training.recipe, share)
             loss = _step(model, optimizer, batch, training, rate, progress.step)
             _advance(progress, per_epoch)
             progress.elapsed_s = before_s + training.clock() - started
@@ -109,9 +120,19 @@ def _run(
 def learning_rate(recipe: Recipe, step: int, epoch: int, share: float) -> float:
     """The rate of step ``step`` (from 0) in ``epoch``, with ``share`` of the budget spent."""
     if recipe.schedule == "exponential":
-        return recipe.learning_rate * recipe.decay**epoch
+        large = epoch // recipe.large_decay_epochs if recipe.large_decay_epochs else 0
+        return recipe.learning_rate * recipe.decay ** (epoch - large) * recipe.large_decay**large
     warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
     return recipe.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+
+def _set_norm_momentum(model: nn.Module, recipe: Recipe, share: float) -> None:
+    if recipe.norm_momentum is None:
+        return
+    first, last = recipe.norm_momentum
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = first * (last / first) ** min(share, 1.0)
 
 
 def _step(
@@ -136,6 +157,11 @@ def _step(
 
 
 def _loss(model: nn.Module, batch: Batch, training: Training) -> Tensor:
+    loss = _terms(model, batch, training)
+    return loss.square() / 2 if training.recipe.squared_loss else loss
+
+
+def _terms(model: nn.Module, batch: Batch, training: Training) -> Tensor:
     inputs, targets = batch.inputs.to(training.device), batch.targets.to(training.device)
     if batch.whole_targets is None:
         return losses.total(model(inputs), targets, training.recipe.loss)

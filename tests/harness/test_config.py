@@ -22,6 +22,13 @@ def test_a_published_recipe_brings_its_own_values() -> None:
     assert resolved.options["drop_path"] == 0.2
 
 
+def test_the_recipe_of_the_authors() -> None:
+    assert config.resolve("mixste", recipe_name="published", threads=1).recipe == "mixste"
+    for name in ("posemamba-xs", "tests.harness.test_contract:broken_factory"):
+        with pytest.raises(BadInput, match=f"no published recipe for {name}; use --recipe common"):
+            config.resolve(name, recipe_name="published", threads=1)
+
+
 def test_what_the_user_gave_wins() -> None:
     resolved = config.resolve(
         "posemamba-s", options={"drop_path": "0.3", "depth": "2"}, batch_size=3, learning_rate=1e-4,

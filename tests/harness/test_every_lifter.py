@@ -17,6 +17,7 @@ from harness.config import RunConfig
 from harness.measurement import throughput
 from harness.progress import ProgressLine
 from harness.training.budget import Budget
+from harness.training.recipes import recipe
 
 DATA = "synthetic:train_minutes=0.1,test_minutes=0.05"
 FRAMES = 9
@@ -78,14 +79,13 @@ def dying_after(steps: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_trained_stopped_resumed_evaluated_measured(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trained_stopped_resumed_evaluated_measured(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run.run(planned(name), tmp_path / "whole", lambda line: None)
     monkeypatch.setenv("HARNESS_SAVE_EVERY_S", "0")
-    with monkeypatch.context() as patched, pytest.raises(Death):
+    with monkeypatch.context() as patched:
         patched.setattr(ProgressLine, "update", dying_after(3))
-        run.run(planned(name), tmp_path / "broken", lambda line: None)
+        with pytest.raises(Death):
+            run.run(planned(name), tmp_path / "broken", lambda line: None)
     resumed = run.run(planned(name), tmp_path / "broken", lambda line: None)
 
     assert whole["status"] == resumed["status"] == "ok"
@@ -97,6 +97,22 @@ def test_trained_stopped_resumed_evaluated_measured(
     answers = models.entry(name).answers
     assert whole["cost"]["output_frames"] == (FRAMES if answers == "every" else 1)
     assert whole["signature"]["fields"]["clips"] == {"every": "overlap-last"}.get(answers, f"sliding-{answers}")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if models.entry(name).recipe])
+def test_trained_by_its_authors_recipe(name: str, tmp_path: Path) -> None:
+    authors = replace(
+        planned(name),
+        recipe=models.entry(name).recipe,
+        learning_rate=recipe(str(models.entry(name).recipe)).learning_rate,
+        budget=Budget(steps=2),
+    )
+    prepared = run.prepare(authors, tmp_path, lambda line: None)
+    before = [parameter.detach().clone() for parameter in prepared.model.parameters()]
+    progress = run._train(prepared, tmp_path)
+    changed = [not torch.equal(a, b) for a, b in zip(before, prepared.model.parameters(), strict=True)]
+    assert progress.step == 2
+    assert sum(changed) > len(changed) / 2
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -125,18 +141,22 @@ def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def built_for(name: str, frames: int) -> nn.Module | None:
+    """The tiny model at this T, or None where its architecture has none and the error names T."""
+    base = models.configure(name, FRAMES, 2, TINY[models.entry(name).module])
+    try:
+        return models._import(models.entry(name).module).build(replace(base, frames=frames)).eval()
+    except ValueError as error:
+        if str(frames) not in str(error):
+            raise
+        return None
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_longer_and_shorter_clips_are_built_for(name: str) -> None:
     """Any T that the architecture allows; where it does not, the error says which."""
-    base = models.configure(name, FRAMES, 2, TINY[models.entry(name).module])
-    built = []
-    for frames in (1, 3, 10, 27, 45):
-        try:
-            model = models._import(models.entry(name).module).build(replace(base, frames=frames)).eval()
-        except ValueError as error:
-            assert str(frames) in str(error)
-            continue
+    built = {frames: model for frames in (1, 3, 10, 27, 45) if (model := built_for(name, frames))}
+    for frames, model in built.items():
         with torch.no_grad():
             assert model(torch.zeros(1, frames, 17, 2)).shape[1] == contract.of(model).output_frames(frames)
-        built.append(frames)
     assert {27, 45} <= set(built)

@@ -101,3 +101,14 @@ def test_many_to_many_lifters_have_no_second_targets(sequences: list[Sequence]) 
     batch = next(clips_of(sequences).epoch(0, 0, 2, flip=False))
     assert batch.targets.shape == (2, 9, 17, 3)
     assert batch.whole_targets is None
+
+
+def test_mirrored_copies_are_beside_the_plain_clips(sequences: list[Sequence]) -> None:
+    space = TARGET_SPACES["camera"]
+    plain = TrainingClips(sequences, 9, 3, space, stride=3)
+    both = TrainingClips(sequences, 9, 3, space, stride=3, mirrored=True)
+    assert len(both) == 2 * len(plain)
+    wanted = [batch.inputs.numpy() for batch in plain.epoch(0, 0, 1, flip=False)]
+    wanted += [mirror(clip) for clip in wanted]
+    seen = [batch.inputs.numpy() for batch in both.epoch(0, 0, 1, flip=False)]
+    assert sorted(clip.tobytes() for clip in seen) == sorted(clip.tobytes() for clip in wanted)

@@ -19,8 +19,17 @@ from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
-from harness.training.loop import Progress, Training, learning_rate, random_state, set_random_state, train
-from harness.training.recipe import RECIPES
+from harness.training.loop import (
+    Progress,
+    Training,
+    _loss,
+    _optimizer,
+    learning_rate,
+    random_state,
+    set_random_state,
+    train,
+)
+from harness.training.recipes import RECIPES
 
 
 class TinyLifter(nn.Module):
@@ -157,3 +166,65 @@ def test_random_states_are_restored() -> None:
     drawn = (torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random())  # noqa: NPY002
     set_random_state(state)
     assert drawn == (torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random())  # noqa: NPY002
+
+
+class TwoHeads(TinyLifter):
+    """Answers for the centre frame, and for all of them beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = nn.Linear(51, 51)
+
+    def forward(self, clips: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        centre = super().forward(clips[:, 4:5])
+        return (centre, self.whole(clips.flatten(2)).unflatten(2, (17, 3))) if auxiliary else centre
+
+
+def test_an_auxiliary_output_is_trained_as_well(tmp_path: Path, sequences: list[Sequence]) -> None:
+    space = TARGET_SPACES["camera"]
+    clips = TrainingClips(sequences, 9, 3, space, stride=1, position=4, whole_targets=True)
+    torch.manual_seed(0)
+    model = TwoHeads()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train(model, clips, training_in(tmp_path))
+    assert not any(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_the_momentum_of_batch_norms_falls_over_the_budget(tmp_path: Path, clips: TrainingClips) -> None:
+    class Normed(TinyLifter):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(51)
+            self.seen: list[float] = []
+
+        def forward(self, clips: Tensor) -> Tensor:
+            self.seen.append(self.norm.momentum or 0.0)
+            return super().forward(self.norm(clips.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, (17, 3)))
+
+    model = Normed()
+    recipe = replace(RECIPES["common"], norm_momentum=(0.1, 0.001))
+    train(model, clips, training_in(tmp_path, recipe=recipe, budget=Budget(steps=4)))
+    assert model.seen == pytest.approx([0.1 * 0.01 ** (step / 4) for step in range(4)])
+
+
+def test_a_squared_loss_has_the_gradient_times_the_loss(clips: TrainingClips, tmp_path: Path) -> None:
+    gradients, losses_ = [], []
+    for number, squared in enumerate((False, True)):
+        model = model_of(0).eval()
+        recipe = replace(RECIPES["common"], squared_loss=squared)
+        batch = next(clips.epoch(0, 0, 3, flip=False))
+        loss = _loss(model, batch, training_in(tmp_path / str(number), recipe=recipe))
+        loss.backward()
+        losses_.append(loss.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert losses_[1] == pytest.approx(losses_[0] ** 2 / 2)
+    torch.testing.assert_close(gradients[1], losses_[0] * gradients[0])
+
+
+def test_the_optimiser_is_the_recipe_s() -> None:
+    adam = _optimizer(model_of(0), RECIPES["videopose3d"])
+    assert type(adam) is torch.optim.Adam
+    assert (adam.defaults["amsgrad"], adam.defaults["weight_decay"]) == (True, 0.0)
+    adamw = _optimizer(model_of(0), RECIPES["mixste"])
+    assert type(adamw) is torch.optim.AdamW
+    assert (adamw.defaults["amsgrad"], adamw.defaults["weight_decay"]) == (False, 0.1)

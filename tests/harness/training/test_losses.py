@@ -59,3 +59,22 @@ def test_total_is_the_weighted_sum(poses: tuple[torch.Tensor, torch.Tensor]) -> 
         + 0.5 * losses.temporal_difference(prediction)
     )
     assert losses.total(prediction, target, weights).item() == pytest.approx(expected.item())
+
+
+def test_mixste_s_loss_by_hand(poses: tuple[torch.Tensor, torch.Tensor]) -> None:
+    prediction, target = (array.numpy().astype(np.float64) for array in poses)
+    weights = np.array(losses.JOINT_WEIGHTS)
+    steps = np.diff(prediction, axis=1)
+    expected = (
+        (np.linalg.norm(prediction - target, axis=-1) * weights).mean()
+        + 0.5 * (steps**2 * weights[:, None]).mean()
+        + 2.0 * np.linalg.norm(steps - np.diff(target, axis=1), axis=-1).mean()
+    )
+    chosen = LossWeights(position=1.0, scale=0.0, velocity=2.0, temporal_difference=0.5, joint_weights=True)
+    assert losses.total(*poses, chosen).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_squared_error_by_hand() -> None:
+    prediction = torch.tensor([[[[3.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]])
+    chosen = LossWeights(position=0.0, scale=0.0, squared=2.0)
+    assert losses.total(prediction, torch.zeros(1, 1, 2, 3), chosen).item() == pytest.approx(2 * 10 / 6)
