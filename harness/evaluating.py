@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from harness import config as configuration
-from harness import contract, data, environment, models
+from harness import contract, data, environment, models, recognition
 from harness import weights as checkpoints
 from harness.assessment import assess, describe
 from harness.config import RunConfig
@@ -19,7 +19,7 @@ from harness.data.normalise import target_space
 from harness.errors import BadInput, suggestion
 from harness.progress import Say, warnings_said
 from harness.store.store import Store
-from harness.training.recipe import recipe
+from harness.training.recipes import recipe
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     config, weights_path, trained_space = _from_run(request, store) if request.run_id else _from_weights(request)
     torch.set_num_threads(config.threads)
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
-    loaded = checkpoints.load(model, weights_path)
-    say(_account(loaded))
+    loaded = recognition.load(model, weights_path, config.model)
+    for line in (_account(loaded), *loaded.notes):
+        say(line)
     stated = contract.of(model)
     space = target_space(request.space or trained_space or (stated.target_space if loaded.official else "camera"))
     stated.cutting(config.frames, config.windows)
@@ -82,7 +83,7 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         **assess(model, dataset, config, space, say),
         "status": "ok",
     }
-    record["warnings"] = [*said, *record["warnings"]]
+    record["warnings"] = [*loaded.notes, *said, *record["warnings"]]
     record["finished"] = _now()
     store.append(record)
     return record

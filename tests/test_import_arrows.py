@@ -50,8 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.evaluating": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
-        "harness.data",
-        "harness.training", "harness.store", "harness.weights",
+        "harness.data", "harness.training", "harness.store", "harness.weights", "harness.recognition",
     },
     "harness.cli": {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
