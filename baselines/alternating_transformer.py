@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from baselines.attention import ATTENTION_FORMS, AttentionForm, SelfAttention
+from baselines.attention import ATTENTION_FORMS, AttentionForm, self_attention
 from baselines.metaformer import MetaFormerBlock
 from baselines.options import require_count, require_known, require_probability
 
@@ -110,28 +110,14 @@ class AlternatingTransformer(nn.Module):
 
 def transformer_block(config: AlternatingTransformerConfig, drop_path: float) -> MetaFormerBlock:
     """One block for tokens (N, L, C): attention, then an MLP."""
-    attention = SelfAttention(
-        config.dim,
-        config.heads,
-        qkv_bias=config.qkv_bias,
-        scale=config.attention_scale,
-        attention_dropout=config.attention_dropout,
-        dropout=config.dropout,
-        form=config.attention,
-    )
     return MetaFormerBlock(
         config.dim,
-        attention,
+        self_attention(config, config.dim),
         mlp_ratio=config.mlp_ratio,
         dropout=config.dropout,
         drop_path=drop_path,
         norm_eps=BLOCK_NORM_EPS,
     )
-
-
-def growing_drop_paths(last: float, count: int) -> list[float]:
-    """``count`` probabilities at even distances from 0 to ``last``."""
-    return [last * index / max(count - 1, 1) for index in range(count)]
 
 
 #: The authors' words for ours, where they differ, in both repositories.

@@ -7,7 +7,7 @@ L is the number of tokens that attend to one another, H that of the heads, D the
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,6 +35,41 @@ def attend(
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     weights = (query @ key.transpose(-2, -1) * scale).softmax(dim=-1)  # (N, H, L, L)
     return functional.dropout(weights, dropout) @ value  # (N, H, L, D)
+
+
+class AttentionOptions(Protocol):
+    """The options of a lifter's configuration that its attention has; ``attention_scale=None`` is 1 / sqrt(D)."""
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def qkv_bias(self) -> bool: ...
+
+    @property
+    def attention_scale(self) -> float | None: ...
+
+    @property
+    def attention_dropout(self) -> float: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+    @property
+    def attention(self) -> AttentionForm: ...
+
+
+def self_attention(options: AttentionOptions, dim: int) -> SelfAttention:
+    """Attention among tokens of ``dim`` channels by a lifter's options."""
+    return SelfAttention(
+        dim,
+        options.heads,
+        qkv_bias=options.qkv_bias,
+        scale=options.attention_scale,
+        attention_dropout=options.attention_dropout,
+        dropout=options.dropout,
+        form=options.attention,
+    )
 
 
 class SelfAttention(nn.Module):

@@ -5,6 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
+def growing(last: float, depth: int) -> list[float]:
+    """The probability for each of ``depth`` blocks, at even distances from 0 to ``last``; a single block has 0."""
+    return [last * block / max(depth - 1, 1) for block in range(depth)]
+
+
 class DropPath(nn.Module):
     """Zero for a clip with the given probability, else divided by the probability of keeping; (B, ...) -> (B, ...).
 

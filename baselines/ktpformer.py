@@ -28,10 +28,10 @@ from baselines.alternating_transformer import (
     TRANSFORMER_WORDS,
     AlternatingTransformer,
     AlternatingTransformerConfig,
-    growing_drop_paths,
     official_fields,
     transformer_block,
 )
+from baselines.drop_path import growing
 from baselines.official import complete_options, rename
 from baselines.options import require_input
 
@@ -75,7 +75,7 @@ class KTPFormer(nn.Module):
         self.kinematic_block = PriorBlock(config, GraphLayer(config.in_channels, config.dim, bones), config.joints)
         self.trajectory_block = PriorBlock(config, TrajectoryPrior(config.dim, chain), config.frames)
         # The authors count the first stage among those over which drop path grows, and it gets none.
-        drop_paths = growing_drop_paths(config.drop_path, config.depth + 1)[1:]
+        drop_paths = growing(config.drop_path, config.depth + 1)[1:]
         self.transformer = AlternatingTransformer(config, drop_paths)
 
     def forward(self, keypoints: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.attention import ATTENTION_FORMS, AttentionForm, SelfAttention, attend
-from baselines.drop_path import DropPath
+from baselines.drop_path import DropPath, growing
 from baselines.metaformer import MetaFormerBlock
 from baselines.mlp import MLP
 from baselines.official import complete_options, rename
@@ -122,7 +122,7 @@ class MHFormer(nn.Module):
     def __init__(self, config: MHFormerConfig) -> None:
         super().__init__()
         self.config = config
-        *refinement_drops, interaction_drop = _growing(config.drop_path, config.depth)
+        *refinement_drops, interaction_drop = growing(config.drop_path, config.depth)
         self.generators = nn.ModuleList(Generator(config) for _ in range(HYPOTHESES))
         self.embeddings = nn.ModuleList(FrameEmbedding(config) for _ in range(HYPOTHESES))
         self.refinements = nn.ModuleList(SelfRefinement(config, drop_path) for drop_path in refinement_drops)
@@ -169,7 +169,7 @@ class Generator(nn.Module):
                 drop_path=drop_path,
                 norm_eps=_NORM_EPS,
             )
-            for drop_path in _growing(config.drop_path, config.generation_depth)
+            for drop_path in growing(config.drop_path, config.generation_depth)
         )
         self.output_norm = nn.LayerNorm(config.frames, eps=_NORM_EPS)
 
@@ -283,11 +283,6 @@ class JointMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, 3 D) -> (B, T, 3 D)"""
         return x + self.drop_path(self.mlp(self.norm(x)))
-
-
-def _growing(drop_path: float, depth: int) -> list[float]:
-    """The probability of each of ``depth`` blocks, from 0 to ``drop_path``; a single block is the first."""
-    return [drop_path * block / max(depth - 1, 1) for block in range(depth)]
 
 
 def _self_attention(config: MHFormerConfig, dim: int, heads: int) -> SelfAttention:

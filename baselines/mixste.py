@@ -24,9 +24,9 @@ from baselines.alternating_transformer import (
     TRANSFORMER_WORDS,
     AlternatingTransformer,
     AlternatingTransformerConfig,
-    growing_drop_paths,
     official_fields,
 )
+from baselines.drop_path import growing
 from baselines.official import complete_options, rename
 from baselines.options import require_input
 
@@ -50,7 +50,7 @@ class MixSTE(nn.Module):
         self.spatial_position = nn.Parameter(torch.zeros(1, config.joints, config.dim))
         self.temporal_position = nn.Parameter(torch.zeros(1, config.frames, config.dim))
         self.dropout = nn.Dropout(config.dropout)
-        self.transformer = AlternatingTransformer(config, growing_drop_paths(config.drop_path, config.depth))
+        self.transformer = AlternatingTransformer(config, growing(config.drop_path, config.depth))
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """Joints from keypoints; ValueError for other frames, joints or channels than the model was built for."""

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from baselines.attention import ATTENTION_FORMS, AttentionForm, SelfAttention
+from baselines.attention import ATTENTION_FORMS, AttentionForm, self_attention
 from baselines.graph import FixedGraph, GraphConvolution, SimilarityGraph
 from baselines.metaformer import MetaFormerBlock
 from baselines.official import complete_options, rename
@@ -166,8 +166,8 @@ class TwoStreamLayer(nn.Module):
         super().__init__()
         self.config = config
         dim = config.stream_dim
-        self.spatial_attention = _block(config, _attention(config))
-        self.temporal_attention = _block(config, _attention(config))
+        self.spatial_attention = _block(config, self_attention(config, dim))
+        self.temporal_attention = _block(config, self_attention(config, dim))
         self.spatial_graph = _graph_block(config, GraphConvolution(dim, config.joints, FixedGraph(_skeleton())))
         self.temporal_graph = _graph_block(config, _temporal_mixer(config))
         if config.adaptive_fusion:
@@ -203,18 +203,6 @@ def _along_time(block: nn.Module, x: Tensor) -> Tensor:
     # One copy each way: every operation of the block is faster on contiguous frames.
     frames = x.transpose(1, 2).contiguous()  # (B, J, T, C)
     return block(frames).transpose(1, 2).contiguous()  # (B, T, J, C)
-
-
-def _attention(config: MotionAGFormerConfig) -> SelfAttention:
-    return SelfAttention(
-        config.stream_dim,
-        config.heads,
-        qkv_bias=config.qkv_bias,
-        scale=config.attention_scale,
-        attention_dropout=config.attention_dropout,
-        dropout=config.dropout,
-        form=config.attention,
-    )
 
 
 def _temporal_mixer(config: MotionAGFormerConfig) -> nn.Module:

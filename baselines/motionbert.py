@@ -22,7 +22,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.attention import ATTENTION_FORMS, AttentionForm, SelfAttention
+from baselines.attention import ATTENTION_FORMS, AttentionForm, self_attention
+from baselines.drop_path import growing
 from baselines.metaformer import MetaFormerBlock
 from baselines.official import complete_options
 from baselines.options import require_count, require_input, require_known, require_probability
@@ -82,10 +83,6 @@ class DSTformerConfig:
         if not self.norm_eps > 0:
             raise ValueError(f"norm_eps must be above 0, not {self.norm_eps!r}")
 
-    def layer_drop_path(self, layer: int) -> float:
-        """The drop path of one layer, counted from 0."""
-        return self.drop_path * layer / max(self.depth - 1, 1)
-
 
 #: configs/pose3d/MB_train_h36m.yaml and MB_ft_h36m_global_lite.yaml of the authors' repository.
 PRESETS: Mapping[str, DSTformerConfig] = MappingProxyType({
@@ -104,7 +101,8 @@ class DSTformer(nn.Module):
         self.joint_position = nn.Parameter(torch.empty(1, config.joints, config.dim))
         self.frame_position = nn.Parameter(torch.empty(1, config.frames, 1, config.dim))
         self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(DualStreamLayer(config, config.layer_drop_path(n)) for n in range(config.depth))
+        drop_paths = growing(config.drop_path, config.depth)
+        self.layers = nn.ModuleList(DualStreamLayer(config, drop_path) for drop_path in drop_paths)
         self.norm = nn.LayerNorm(config.dim, eps=config.norm_eps)
         self.representation = nn.Linear(config.dim, config.representation_dim)
         self.head = nn.Linear(config.representation_dim, 3)
@@ -182,18 +180,9 @@ class SpaceTimeStream(nn.Module):
 
 
 def _block(config: DSTformerConfig, drop_path: float) -> MetaFormerBlock:
-    attention = SelfAttention(
-        config.dim,
-        config.heads,
-        qkv_bias=config.qkv_bias,
-        scale=config.attention_scale,
-        attention_dropout=config.attention_dropout,
-        dropout=config.dropout,
-        form=config.attention,
-    )
     return MetaFormerBlock(
         config.dim,
-        attention,
+        self_attention(config, config.dim),
         mlp_ratio=config.mlp_ratio,
         dropout=config.dropout,
         drop_path=drop_path,

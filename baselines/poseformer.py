@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines.attention import ATTENTION_FORMS, AttentionForm, SelfAttention
+from baselines.attention import ATTENTION_FORMS, AttentionForm, self_attention
+from baselines.drop_path import growing
 from baselines.metaformer import MetaFormerBlock
 from baselines.official import complete_options, rename
 from baselines.options import require_count, require_input, require_known, require_probability
@@ -79,12 +80,6 @@ class PoseFormerConfig:
     def frame_dim(self) -> int:
         """Channels of a frame."""
         return self.joints * self.dim
-
-    @property
-    def drop_paths(self) -> list[float]:
-        """Probability of drop path, block by block."""
-        last = max(1, self.depth - 1)
-        return [self.drop_path * block / last for block in range(self.depth)]
 
 
 #: run_poseformer.py of the authors' repository; the one size, at any number of frames.
@@ -150,20 +145,7 @@ def transformer(config: PoseFormerConfig, dim: int) -> nn.ModuleList:
             drop_path=drop_path,
             norm_eps=NORM_EPS,
         )
-        for drop_path in config.drop_paths
-    )
-
-
-def self_attention(config: PoseFormerConfig, dim: int) -> SelfAttention:
-    """Attention among tokens of ``dim`` channels."""
-    return SelfAttention(
-        dim,
-        config.heads,
-        qkv_bias=config.qkv_bias,
-        scale=config.attention_scale,
-        attention_dropout=config.attention_dropout,
-        dropout=config.dropout,
-        form=config.attention,
+        for drop_path in growing(config.drop_path, config.depth)
     )
 
 

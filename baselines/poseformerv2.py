@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from baselines import poseformer
-from baselines.drop_path import DropPath
+from baselines.attention import self_attention
+from baselines.drop_path import DropPath, growing
 from baselines.mlp import MLP
 from baselines.official import complete_options, rename
 from baselines.options import require_count, require_input
@@ -35,7 +36,6 @@ from baselines.poseformer import (
     PoseFormerConfig,
     SpatialTransformer,
     official_fields,
-    self_attention,
     weighted_sum,
 )
 
@@ -103,7 +103,8 @@ class PoseFormerV2(SpatialTransformer):
         self.register_buffer("cosines", cosines.to(torch.get_default_dtype()), persistent=False)
         self.coefficient_embedding = nn.Linear(config.joints * config.in_channels, dim)
         self.coefficient_position = nn.Parameter(torch.zeros(1, config.coefficients_kept, dim))
-        self.temporal_blocks = nn.ModuleList(TimeFrequencyBlock(config, drop_path) for drop_path in config.drop_paths)
+        drop_paths = growing(config.drop_path, config.depth)
+        self.temporal_blocks = nn.ModuleList(TimeFrequencyBlock(config, drop_path) for drop_path in drop_paths)
         self.temporal_norm = nn.LayerNorm(dim, eps=NORM_EPS)
         self.coefficient_sum = weighted_sum(config.coefficients_kept)
         self.frame_sum = weighted_sum(config.frames_kept)

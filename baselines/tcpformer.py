@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.attention import ATTENTION_FORMS, AttentionForm, SelfAttention, attend
+from baselines.attention import ATTENTION_FORMS, AttentionForm, attend, self_attention
 from baselines.drop_path import DropPath
 from baselines.metaformer import MetaFormerBlock
 from baselines.mlp import MLP
@@ -317,18 +317,9 @@ def _split_heads(x: Tensor, heads: int) -> Tensor:
 
 
 def _attention_block(config: TCPFormerConfig) -> MetaFormerBlock:
-    attention = SelfAttention(
-        config.dim,
-        config.heads,
-        qkv_bias=config.qkv_bias,
-        scale=config.attention_scale,
-        attention_dropout=config.attention_dropout,
-        dropout=config.dropout,
-        form=config.attention,
-    )
     return MetaFormerBlock(
         config.dim,
-        attention,
+        self_attention(config, config.dim),
         mlp_ratio=config.mlp_ratio,
         layer_scale=config.layer_scale,
         dropout=config.dropout,

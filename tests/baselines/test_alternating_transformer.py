@@ -14,7 +14,6 @@ from baselines.alternating_transformer import (
     TRANSFORMER_DEFAULTS,
     AlternatingTransformer,
     AlternatingTransformerConfig,
-    growing_drop_paths,
     official_fields,
     transformer_block,
 )
@@ -86,11 +85,6 @@ def test_drop_path_decides_for_every_frame_and_every_joint() -> None:
         joints_kept = (without_norms().stage(x, ones, block) == x).transpose(1, 2).flatten(2).all(dim=-1).squeeze(0)
     for kept in (frames_kept, joints_kept):
         assert 0 < kept.sum() < 40  # both branches dropped: a quarter of 64
-
-
-@pytest.mark.parametrize(("count", "expected"), [(1, [0.0]), (3, [0.0, 0.1, 0.2]), (5, [0.0, 0.05, 0.1, 0.15, 0.2])])
-def test_drop_paths_grow_evenly(count: int, expected: list[float]) -> None:
-    assert growing_drop_paths(0.2, count) == pytest.approx(expected)
 
 
 def test_every_stage_has_its_drop_path() -> None:

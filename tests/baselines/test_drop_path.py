@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from baselines.drop_path import DropPath
+from baselines.drop_path import DropPath, growing
 
 
 def test_each_clip_is_dropped_as_a_whole_and_the_mean_is_kept() -> None:
@@ -19,3 +20,8 @@ def test_nothing_is_dropped_outside_training() -> None:
     branch = torch.ones(8, 2)
     assert DropPath(0.9).eval()(branch) is branch
     assert DropPath(0.0)(branch) is branch
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, [0.0]), (3, [0.0, 0.1, 0.2]), (5, [0.0, 0.05, 0.1, 0.15, 0.2])])
+def test_drop_paths_grow_evenly(count: int, expected: list[float]) -> None:
+    assert growing(0.2, count) == pytest.approx(expected)

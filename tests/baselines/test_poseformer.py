@@ -198,7 +198,6 @@ def test_drop_path_grows_from_block_to_block() -> None:
     model = build(replace(SMALL, depth=3, drop_path=0.2))
     for blocks in (model.spatial_blocks, model.temporal_blocks):
         assert [block.get_submodule("drop_path").probability for block in blocks] == pytest.approx([0, 0.1, 0.2])
-    assert replace(SMALL, depth=1).drop_paths == [0]
 
 
 def test_drop_path_of_the_spatial_transformer_is_drawn_frame_by_frame() -> None:
