@@ -187,7 +187,7 @@ def _under_our_names(name: str, base: Any, overrides: Mapping[str, Any]) -> dict
     module = _import(entry(name).module)
     field_of: Mapping[str, str | None] = getattr(module, "OFFICIAL_OPTIONS", {})
     ours = {field.name for field in dataclasses.fields(base)}
-    authors = {key: value for key, value in overrides.items() if key not in ours and key in field_of}
+    authors = options.guess({key: value for key, value in overrides.items() if key not in ours and key in field_of})
     if not authors:
         return dict(overrides)
     # Where several of their options decide one of ours, ours does not tell what theirs were; their defaults stand.

@@ -94,6 +94,8 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
     if not dataset.test:
         raise BadInput(f"{config.data} has no test sequences, so that a training on it could not be scored")
+    if config.batch_size == 1:
+        _require_trainable_on_one_clip(model, config)
     chosen, stated = config.training_recipe(), contract.of(model)
     space = target_space(chosen.target_space)
     clips = TrainingClips(
@@ -107,6 +109,14 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
         mirrored=chosen.flip == "both",
     )
     return Prepared(config, model, dataset, space, clips, tuple(said))
+
+
+def _require_trainable_on_one_clip(model: nn.Module, config: RunConfig) -> None:
+    """Some batch norms have one value a channel in a batch of one clip, and no spread."""
+    try:
+        copy.deepcopy(model).train()(torch.zeros(1, config.frames, 17, config.in_channels))
+    except ValueError as error:
+        raise BadInput(f"{config.model} cannot be trained with --batch-size 1 ({error}); use at least 2") from error
 
 
 def build(config: RunConfig) -> nn.Module:

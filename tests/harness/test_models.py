@@ -46,6 +46,10 @@ def test_published_sizes_have_the_authors_parameter_counts(name: str, parameters
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
+def test_the_authors_option_names_as_text() -> None:
+    assert models.configure("pstmo", 9, 2, {"channel": "16", "d_hid": "24"}).dim == 16
+
+
 def test_options_reach_the_model() -> None:
     model = models.build("posemamba-xs", frames=5, in_channels=2, depth="1", dim=16)
     assert (model.config.depth, model.config.dim) == (1, 16)

@@ -77,6 +77,13 @@ def test_a_run_is_one_whole_record(tmp_path: Path) -> None:
     assert any("has not learned to lift" in line for line in said)
 
 
+def test_a_batch_of_one_clip_that_batch_norm_cannot_take(tmp_path: Path) -> None:
+    planned = config.resolve("pstmo", options={"dim": 16}, frames=9, data=DATA, batch_size=1, budget=Budget(steps=1))
+    with pytest.raises(BadInput, match=r"pstmo cannot be trained with --batch-size 1.*use at least 2"):
+        run.run(planned, tmp_path, lambda line: None)
+    assert Store(tmp_path).latest() == []
+
+
 def test_a_finished_run_is_not_repeated_unless_asked(tmp_path: Path) -> None:
     first = run.run(tiny(), tmp_path, lambda line: None)
     said: list[str] = []
