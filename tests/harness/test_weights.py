@@ -86,17 +86,24 @@ def save_xs(tmp_path: Path, frames: int = 9, in_channels: int = 2) -> Path:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (("posemamba-xs", 27, 2), r"it was made for frames=9; add --frames 9"),
-        (("posemamba-xs", 9, 3), r"it was made for in_channels=2; add --in-channels 2"),
-        (("posemamba-s", 9, 2), r"keys missing.*another model or another width"),
-        (("motionagformer-xs", 9, 2), r"keys missing.*unexpected.*another model"),
+        (
+            ("posemamba-xs", 27, 2),
+            r"0 keys missing, 0 unexpected, 1 wrong shape; .*: temporal_position \(1, 9, 48\) against",
+        ),
+        (("posemamba-xs", 9, 3), r"the file's against the model's: joint_embedding.weight \(48, 2\) against \(48, 3\)"),
+        (("posemamba-s", 9, 2), r"228 keys missing, 0 unexpected, .*; missing: spatial_blocks.4.* and 225 more"),
+        (
+            ("motionagformer-xs", 9, 2),
+            r"keys missing.*unexpected: spatial_position, temporal_position, .* and \d+ more",
+        ),
     ],
 )
-def test_what_does_not_fit_says_what_to_do(tmp_path: Path, target: tuple[str, int, int], message: str) -> None:
+def test_what_does_not_fit_says_where(tmp_path: Path, target: tuple[str, int, int], message: str) -> None:
     model = models.build(*target)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(weights.DoesNotFit, match=message) as raised:
         weights.load(model, save_xs(tmp_path))
+    assert raised.value.entries.keys() == models.build("posemamba-xs", 9, 2).state_dict().keys()
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items()), "half-loaded"
 
 
@@ -148,3 +155,103 @@ def test_a_file_without_tensors(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "w.pt")
     with pytest.raises(BadInput, match="holds no tensors"):
         weights.load(models.build("posemamba-xs", 9, 2), tmp_path / "w.pt")
+
+
+def small() -> torch.nn.Sequential:
+    return torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4))
+
+
+def load_small(content: Any, tmp_path: Path) -> weights.Loaded:
+    torch.save(content, tmp_path / "w.pth")
+    return weights.load(small(), tmp_path / "w.pth")
+
+
+def test_counters_of_thop_are_left_out_and_told(tmp_path: Path) -> None:
+    state = {f"module.{key}": value for key, value in small().state_dict().items()}
+    counters = {f"{place}{kind}": torch.zeros(1) for place in ("", "module.0.") for kind in weights.THOP_COUNTERS}
+    loaded = load_small({**state, **counters}, tmp_path)
+    assert loaded.notes == (
+        "thop's counters, no weights, are left out (4): total_ops, total_params, module.0.total_ops and 1 more",
+    )
+
+
+def test_batch_counts_of_before_pytorch_041_are_filled_and_told(tmp_path: Path) -> None:
+    state = {key: value for key, value in small().state_dict().items() if not weights.is_batch_count(key)}
+    assert len(state) == 6
+    (note,) = load_small(state, tmp_path).notes
+    assert note.startswith("1 of num_batches_tracked are not in the file")
+
+
+@pytest.mark.parametrize("absent", ["0.bias", "1.running_mean"])
+def test_nothing_else_may_be_missing(absent: str, tmp_path: Path) -> None:
+    state = {key: value for key, value in small().state_dict().items() if key != absent}
+    with pytest.raises(weights.DoesNotFit, match=f"1 keys missing, 0 unexpected, 0 wrong shape; missing: {absent}$"):
+        load_small(state, tmp_path)
+
+
+@pytest.mark.parametrize("surplus", ["0.total_flops", "2.weight", "head.total_ops.weight"])
+def test_nothing_else_may_be_surplus(surplus: str, tmp_path: Path) -> None:
+    with pytest.raises(weights.DoesNotFit, match=f"0 keys missing, 1 unexpected, 0 wrong shape; unexpected: {surplus}"):
+        load_small({**small().state_dict(), surplus: torch.zeros(1)}, tmp_path)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_is_no_tensor_among_the_weights_is_refused(wrapped: bool, tmp_path: Path) -> None:
+    state = {**small().state_dict(), "version": 3}
+    with pytest.raises(BadInput, match=r"holds more than tensors( under 'model')?: version \(int\)"):
+        load_small({"model": state} if wrapped else state, tmp_path)
+
+
+def test_weights_under_a_key_of_their_own(tmp_path: Path) -> None:
+    state = small().state_dict()
+    assert load_small({"net": state, "epoch": 3, "history": {"loss": [1.0]}}, tmp_path).wrapper == "net"
+    assert load_small({"model": {"name": "x"}, "state_dict": state}, tmp_path).wrapper == "state_dict"
+
+
+def test_weights_under_two_keys_of_their_own_are_not_chosen_between(tmp_path: Path) -> None:
+    state = small().state_dict()
+    with pytest.raises(BadInput, match=r"holds several sets of weights: net, ema; keep one of them, under 'model'"):
+        load_small({"net": state, "ema": state}, tmp_path)
+
+
+def test_a_second_network_is_told(tmp_path: Path) -> None:
+    state = small().state_dict()
+    loaded = load_small({"model_pos": state, "model_traj": state}, tmp_path)
+    assert loaded.wrapper == "model_pos"
+    assert loaded.notes == ("model_traj, another set of 7 weights in the file, is not used",)
+
+
+def test_prefixes_of_several_wrappings(tmp_path: Path) -> None:
+    assert not load_small({f"module._orig_mod.{key}": v for key, v in small().state_dict().items()}, tmp_path).notes
+
+
+def test_absent_checkpoints_are_suggested_by_any_usual_ending(tmp_path: Path) -> None:
+    names = ("best_epoch.bin", "best.pth", "best.pth.tr", "ckpt_best.pth.tar", "w.model", "last.PT")
+    for name in (*names, "train.log", "best.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(BadInput, match=r"no checkpoint at .*best_epoc\.bin \(nearest: best_epoch\.bin, ") as raised:
+        weights.load(small(), tmp_path / "best_epoc.bin")
+    assert all(name in str(raised.value) for name in names)
+    assert "train.log" not in str(raised.value)
+    with pytest.raises(BadInput, match=r"is a folder \(nearest: .*best\.pth.*\)\. Name a file\. Nothing evaluated"):
+        weights.load(small(), tmp_path)
+    with pytest.raises(BadInput, match=r"no checkpoint at .*x\.pt: there is no folder .*nowhere\."):
+        weights.load(small(), tmp_path / "nowhere" / "x.pt")
+
+
+def test_bytes_that_are_no_checkpoint_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(BadInput, match=r"not a checkpoint \(.*it begins with b'version https://git-lfs"):
+        weights.load(small(), tmp_path / "w.pth")
+
+
+def test_a_model_whose_translation_needs_other_entries(tmp_path: Path) -> None:
+    class Demanding(torch.nn.Linear):
+        def official_state(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            return {"weight": state["w"], "bias": state["b"]}
+
+    torch.save({"w": torch.ones(1, 1), "b": torch.ones(1)}, tmp_path / "w.pth")
+    assert weights.load(Demanding(1, 1), tmp_path / "w.pth").official
+    torch.save({"w": torch.ones(1, 1)}, tmp_path / "w.pth")
+    with pytest.raises(weights.DoesNotFit, match="missing: weight, bias; unexpected: w"):
+        weights.load(Demanding(1, 1), tmp_path / "w.pth")
