@@ -191,3 +191,14 @@ def official_config(options: Mapping[str, Any]) -> MartinezConfig:
         depth=theirs["num_stage"],
         dropout=theirs["p_dropout"],
     )
+
+
+def official_options(config: MartinezConfig) -> dict[str, Any]:
+    """The configuration in the port's terms."""
+    return {
+        "linear_size": config.dim,
+        "num_stage": config.depth,
+        "p_dropout": config.dropout,
+        "input_size": config.in_channels * config.joints,
+        "output_size": 3 * config.joints,
+    }

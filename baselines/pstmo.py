@@ -106,6 +106,7 @@ _OFFICIAL_WORDS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 
 OFFICIAL_OPTIONS = strided_encoder.OFFICIAL_OPTIONS
+official_options = strided_encoder.official_options
 
 
 def official_config(options: Mapping[str, Any]) -> PSTMOConfig:

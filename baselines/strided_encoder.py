@@ -372,3 +372,16 @@ def official_fields(options: Mapping[str, Any], frames: int) -> dict[str, Any]:
         "mlp_ratio": theirs["d_hid"] / theirs["channel"],
         "strides": theirs["stride_num"],
     }
+
+
+def official_options(config: ManyToOneConfig) -> dict[str, Any]:
+    """The configuration in the authors' terms: their width of the feed-forward networks is a number of channels."""
+    return {
+        "frames": config.frames,
+        "n_joints": config.joints,
+        "out_joints": config.joints,
+        "channel": config.dim,
+        "layers": config.depth,
+        "d_hid": config.dim * config.mlp_ratio,
+        "stride_num": config.strides,
+    }

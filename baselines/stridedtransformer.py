@@ -57,6 +57,7 @@ def build(config: StridedTransformerConfig) -> StridedTransformer:
 
 
 OFFICIAL_OPTIONS = strided_encoder.OFFICIAL_OPTIONS
+official_options = strided_encoder.official_options
 
 
 def official_config(options: Mapping[str, Any]) -> StridedTransformerConfig:

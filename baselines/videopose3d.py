@@ -232,3 +232,16 @@ def official_config(options: Mapping[str, Any]) -> VideoPose3DConfig:
         causal=theirs["causal"],
         dropout=theirs["dropout"],
     )
+
+
+def official_options(config: VideoPose3DConfig) -> dict[str, Any]:
+    """The configuration in the authors' terms."""
+    return {
+        "num_joints_in": config.joints,
+        "num_joints_out": config.joints,
+        "in_features": config.in_channels,
+        "channels": config.dim,
+        "filter_widths": config.widths,
+        "causal": config.causal,
+        "dropout": config.dropout,
+    }

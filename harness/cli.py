@@ -152,7 +152,7 @@ def _require_unlike(flag: str, values: tuple[Any, ...]) -> None:
 @click.option("--frames", type=int, help="T.  [default: the run's, else the model's]")
 @click.option("--in-channels", type=int, help="2 or 3.  [default: the run's, else the model's]")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
-@click.option("--space", help="What the weights put out: camera or image.  [default: the run's; authors': image]")
+@click.option("--space", help="What the weights put out: camera or image.  [default: the run's, else the authors']")
 @click.option("--flip/--no-flip", "flip_test", default=True, help="Average with the mirrored input at test time.")
 @click.option("--windows", default="auto", show_default=True, help="Test clips: auto, overlap-last or sliding.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")

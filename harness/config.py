@@ -149,6 +149,8 @@ def _model_options(config: RunConfig, chosen: Recipe) -> dict[str, Any]:
         if field.name not in ("frames", "in_channels")
         and (value := getattr(built, field.name)) != getattr(published, field.name)
     }
+    # Given by the user, if only as the value that it has anyway, under either name.
+    given = {"drop_path", "drop_path_rate"} & config.options.keys()
     if chosen.drop_path is not None and hasattr(built, "drop_path"):
-        options.setdefault("drop_path", chosen.drop_path)
+        options.setdefault("drop_path", built.drop_path if given else chosen.drop_path)
     return options

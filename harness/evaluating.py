@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from harness import config as configuration
-from harness import contract, data, environment, models, recognition
+from harness import contract, data, environment, models
 from harness import weights as checkpoints
 from harness.assessment import assess, describe
 from harness.config import RunConfig
@@ -59,11 +59,11 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     config, weights_path, trained_space = _from_run(request, store) if request.run_id else _from_weights(request)
     torch.set_num_threads(config.threads)
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
-    loaded = recognition.load(model, weights_path, config.model)
+    loaded = checkpoints.load(model, weights_path, config.model)
     for line in (_account(loaded), *loaded.notes):
         say(line)
     stated = contract.of(model)
-    space = target_space(request.space or trained_space or (stated.target_space if loaded.official else "camera"))
+    space = target_space(request.space or trained_space or _space_of(loaded, stated))
     stated.cutting(config.frames, config.windows)
     with warnings_said(say) as said:
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
@@ -91,6 +91,14 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _space_of(loaded: checkpoints.Loaded, stated: contract.Contract) -> str:
+    """The space that a checkpoint's model was trained in: by the run that wrote it, or as its authors did."""
+    trained = loaded.extra.get("config")
+    if isinstance(trained, Mapping) and isinstance(trained.get("recipe"), str):
+        return recipe(trained["recipe"]).target_space
+    return stated.target_space
 
 
 def _account(loaded: checkpoints.Loaded) -> str:

@@ -172,33 +172,62 @@ def configure(
     Raises BadInput for an unknown option, one of the wrong type, or one out of range.
     """
     base = preset(name)
-    changes = options.parse(base, _under_our_names(name, base, overrides or {}), owner=name)
+    field_of: Mapping[str, str | None] = getattr(_import(entry(name).module), "OFFICIAL_OPTIONS", {})
+    ours = {field.name for field in dataclasses.fields(base)}
+    authors = {key: value for key, value in (overrides or {}).items() if key not in ours and key in field_of}
+    rest = {key: value for key, value in (overrides or {}).items() if key not in authors}
+    changes = options.parse(base, rest, owner=name)
     for option, value in (("frames", frames), ("in_channels", in_channels)):
         if value is not None and changes.setdefault(option, value) != value:
             raise BadInput(f"{name}: {option} is given twice, as {value} and as the option {changes[option]}")
+    for field, value in _from_authors(name, base, changes, options.guess(authors)).items():
+        if changes.setdefault(field, value) != value:
+            raise BadInput(
+                f"{name}: {field} is given twice, as {changes[field]} and by the authors' options as {value}"
+            )
+    return _replaced(name, base, changes)
+
+
+def _replaced(name: str, base: Any, changes: Mapping[str, Any]) -> Any:
     try:
         return dataclasses.replace(base, **changes)
     except (ValueError, TypeError) as error:
         raise BadInput(f"{name}: {error}") from error
 
 
-def _under_our_names(name: str, base: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """``overrides`` with the authors' option names (``embed_dim_ratio``, ``n_layers``) translated into ours."""
-    module = _import(entry(name).module)
-    field_of: Mapping[str, str | None] = getattr(module, "OFFICIAL_OPTIONS", {})
-    ours = {field.name for field in dataclasses.fields(base)}
-    authors = options.guess({key: value for key, value in overrides.items() if key not in ours and key in field_of})
+def _from_authors(name: str, base: Any, changes: Mapping[str, Any], authors: Mapping[str, Any]) -> dict[str, Any]:
+    """Our options as the authors' ones (``embed_dim_ratio``, ``n_layers``) change them; ``changes`` are already made.
+
+    Several of theirs may decide one of ours, and one of theirs several: so their whole configuration is translated
+    without and with what is given, and what differs is taken.
+    """
     if not authors:
-        return dict(overrides)
-    # Where several of their options decide one of ours, ours does not tell what theirs were; their defaults stand.
-    shared = Counter(field_of.values())
-    settings = {key: getattr(base, field) for key, field in field_of.items() if field and shared[field] == 1}
+        return {}
+    module = _import(entry(name).module)
     try:
-        translated = module.official_config({**settings, **authors})
-    except ValueError as error:
+        current = dataclasses.replace(base, **changes)
+    except (ValueError, TypeError):  # sizes that fit together only with those of the authors' options
+        current = base
+    theirs = _their_options(module, current)
+    try:
+        before, after = module.official_config(theirs), module.official_config({**theirs, **authors})
+    except (ValueError, TypeError) as error:
         raise BadInput(f"{name}: {error}") from error
-    rest = {key: value for key, value in overrides.items() if key not in authors}
-    return {**{field: getattr(translated, field) for key in authors if (field := field_of[key])}, **rest}
+    pairs = {
+        field.name: (getattr(before, field.name), getattr(after, field.name)) for field in dataclasses.fields(base)
+    }
+    return {field: new for field, (old, new) in pairs.items() if old != new}
+
+
+def _their_options(module: ModuleType, config: Any) -> dict[str, Any]:
+    """``config`` in the authors' terms, by the family's ``official_options`` or name by name."""
+    if hasattr(module, "official_options"):
+        return dict(module.official_options(config))
+    # Where several of their options decide one of ours, ours does not tell what theirs were; their defaults stand.
+    shared = Counter(module.OFFICIAL_OPTIONS.values())
+    return {
+        key: getattr(config, field) for key, field in module.OFFICIAL_OPTIONS.items() if field and shared[field] == 1
+    }
 
 
 def build(name: str, frames: int | None = None, in_channels: int | None = None, **overrides: Any) -> nn.Module:

@@ -94,13 +94,15 @@ def _article(word: str) -> str:
 
 
 def guess(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for a third party's factory, whose types nobody declared: numbers and booleans are recognised."""
+    """Values for options whose types nobody declared: numbers, booleans, none and lists of numbers are recognised."""
     return {name: _guess(value) if isinstance(value, str) else value for name, value in overrides.items()}
 
 
 def _guess(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False}.get(text.lower())
+    if "," in text and (numbers := _numbers(int, text)):
+        return list(numbers)
     for kind in (int, float):
         try:
             return kind(text)

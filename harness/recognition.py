@@ -17,13 +17,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness import models, weights
+from harness import checkpoint_file, models
 from harness.errors import BadInput
 
 #: Rounds of working out options; each settles one or more, and no family needs more than three.
@@ -41,16 +40,11 @@ class Fit:
     config: Any
 
 
-def load(model: nn.Module, path: str | Path, name: str) -> weights.Loaded:
-    """``weights.load`` for the model of this name; where the checkpoint does not fit, the error says what would.
-
-    Raises BadInput as ``weights.load`` does.
-    """
-    try:
-        return weights.load(model, path)
-    except weights.DoesNotFit as error:
-        hint = advice(error.entries, name, getattr(model, "config", None))
-        raise weights.DoesNotFit(f"{error}: {hint}", error.entries) from error
+def name_of(model: nn.Module) -> str | None:
+    """The registered name whose preset is the nearest to the model's config; None if the model is not registered."""
+    config = getattr(model, "config", None)
+    presets = {name: preset for name in models.MODELS if type(preset := _preset(name)) is type(config)}
+    return min(presets, key=lambda name: len(_changes(config, presets[name])), default=None)
 
 
 def advice(entries: Mapping[str, Tensor], name: str, config: Any) -> str:
@@ -85,7 +79,7 @@ class _Comparison:
     @cached_property
     def shared(self) -> float:
         """The share of the model's names that the checkpoint has, the layers' numbers aside."""
-        own = [key for key in self.shapes if not weights.is_batch_count(key)]
+        own = [key for key in self.shapes if not checkpoint_file.is_batch_count(key)]
         kinds = {_unnumbered(key) for key in own}
         return len({_unnumbered(key) for key in own if key not in self.missing}) / max(len(kinds), 1)
 
@@ -201,10 +195,10 @@ class _Search:
         except (ValueError, TypeError, RuntimeError):  # options that exclude each other, or need true numbers
             return None
         own = {key: value.shape for key, value in model.state_dict().items()}
-        given = {key: value.shape for key, value in weights.translate(model, self.entries).items()}
+        given = {key: value.shape for key, value in checkpoint_file.translate(model, self.entries).items()}
         return _Comparison(
             shapes=own,
-            missing=frozenset(key for key in own if key not in given and not weights.is_batch_count(key)),
+            missing=frozenset(key for key in own if key not in given and not checkpoint_file.is_batch_count(key)),
             unexpected=frozenset(key for key in given if key not in own),
             sizes={place: size for key in own if key in given for place, size in _differing(key, given[key], own[key])},
         )
@@ -225,13 +219,19 @@ def _groups() -> list[list[Fit]]:
     """The registry's presets, together those that differ in numbers alone; of equal ones the first."""
     groups: dict[Any, dict[Any, Fit]] = defaultdict(dict)
     for name in models.MODELS:
-        try:
-            config = models.preset(name)
-        except BadInput:  # a family whose packages are not installed cannot be advised
+        if (config := _preset(name)) is None:
             continue
         words = [pair for pair in vars(config).items() if pair[0] not in _numbers(config)]
         groups[type(config), str(words)].setdefault(config, Fit(name, config))
     return [list(group.values()) for group in groups.values()]
+
+
+def _preset(name: str) -> Any:
+    """None for a family whose packages are not installed: it cannot be advised."""
+    try:
+        return models.preset(name)
+    except BadInput:
+        return None
 
 
 def _numbers(config: Any) -> list[str]:
@@ -262,9 +262,9 @@ def _has_fewer_names(pair: _Pair) -> bool:
 
 def _other_layers(config: Any, pairs: Mapping[str, _Pair], entries: Mapping[str, Tensor]) -> Iterator[Any]:
     """Configs with as many layers as the checkpoint's number of entries, or the lists among them, speak for."""
-    names = sum(not weights.is_batch_count(key) for key in entries)
+    names = sum(not checkpoint_file.is_batch_count(key) for key in entries)
     for option, pair in pairs.items():
-        counts = [sum(not weights.is_batch_count(key) for key in compared.shapes) for _, compared in pair]
+        counts = [sum(not checkpoint_file.is_batch_count(key) for key in compared.shapes) for _, compared in pair]
         if counts[0] != counts[1]:
             in_lists = [_grown_to(names, pair, counts), *_list_lengths(entries)]
             values = _published_frames() if option == "frames" else in_lists

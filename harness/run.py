@@ -224,14 +224,15 @@ def _train(prepared: Prepared, folder: Path) -> Progress:
 
 def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
     config = prepared.config
-    frames = progress.step * config.batch_size * config.frames
+    clips = min(config.batch_size, len(prepared.clips))
+    answered = contract.of(prepared.model).output_frames(config.frames)
     entry = {
         "recipe": dataclasses.asdict(config.training_recipe()),
         "steps": progress.step,
         "epochs": progress.step / prepared.clips.batches_per_epoch(config.batch_size),
         "seconds": round(progress.elapsed_s, 2),
         "batch_size": config.batch_size,
-        "frames_per_s": frames / progress.elapsed_s,
+        "frames_per_s": progress.step * clips * answered / progress.elapsed_s,
         "model_selection": "last step",
         "curve": progress.curve,
     }

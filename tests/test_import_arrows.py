@@ -28,10 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "harness.data": set(),
     "harness.evaluation": {"harness.data"},
     "harness.foreign": set(),
-    "harness.weights": {"harness.foreign"},
-    "harness.recognition": {"harness.models", "harness.weights"},
+    "harness.checkpoint_file": {"harness.foreign"},
+    "harness.recognition": {"harness.models", "harness.checkpoint_file"},
+    "harness.weights": {"harness.checkpoint_file", "harness.recognition"},
     "harness.contract": {"harness.data"},
-    "harness.training": {"harness.data", "harness.evaluation", "harness.weights"},
+    "harness.training": {"harness.data", "harness.evaluation", "harness.checkpoint_file"},
     "harness.measurement": {"harness.data"},
     "harness.store": set(),
     "harness.reporting": {"harness.store", "harness.evaluation", "harness.data"},
@@ -50,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.evaluating": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
-        "harness.data", "harness.training", "harness.store", "harness.weights", "harness.recognition",
+        "harness.data", "harness.training", "harness.store", "harness.weights",
     },
     "harness.cli": {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",

@@ -78,7 +78,7 @@ COLUMNS = (
     Column("params", "", lambda row: prefixed(row.params_total), "all parameters"),
     Column("MACs", "/frame", lambda row: prefixed(row.macs_fvcore_per_frame),
            "multiply-accumulates for each frame that comes out, by fvcore with attention and scan counted"),
-    Column("train", "f/s", lambda row: speed(row.train_frames_per_s), "frames through training in a second"),
+    Column("train", "f/s", lambda row: speed(row.train_frames_per_s), "frames answered for in training in a second"),
     Column("infer", "f/s", _speed_cell,
            "frames in a second, one clip at a time; STABLE unless NOISY or INVALID stands beside it"),
     Column("beats", "floors", lambda row: row.below_every_floor, "whether P1 is below every floor", False),

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from harness import atomic_file
+from harness.checkpoint_file import file_digest
 from harness.errors import BadInput
-from harness.weights import file_digest
 
 POINTER = "checkpoint.json"
 FINAL = "weights.pt"

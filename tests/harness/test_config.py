@@ -29,6 +29,12 @@ def test_the_recipe_of_the_authors() -> None:
             config.resolve(name, recipe_name="published", threads=1)
 
 
+@pytest.mark.parametrize("option", ["drop_path", "drop_path_rate"])
+def test_a_drop_path_given_as_the_published_one_is_kept(option: str) -> None:
+    resolved = config.resolve("mixste", options={option: "0.1"}, threads=1)
+    assert resolved.options == {"drop_path": 0.1}
+
+
 def test_what_the_user_gave_wins() -> None:
     resolved = config.resolve(
         "posemamba-s", options={"drop_path": "0.3", "depth": "2"}, batch_size=3, learning_rate=1e-4,

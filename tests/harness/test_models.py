@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -84,7 +86,7 @@ class ThirdParty(nn.Module):
 
 
 def test_frames_given_twice() -> None:
-    with pytest.raises(BadInput, match="posemamba-xs: frames is given twice, as 27 and as the option 9"):
+    with pytest.raises(BadInput, match="posemamba-xs: frames is given twice, as 27 and by the authors' options as 9"):
         models.build("posemamba-xs", frames=27, num_frame=9)
     assert models.build("posemamba-xs", frames=9, num_frame=9).config.frames == 9
 
@@ -115,16 +117,67 @@ def test_the_scan_backend_is_named() -> None:
     assert models.scan_backend(models.build("motionagformer-xs", 3, 2), "cpu") is None
 
 
+GOLDENS = sorted((Path(__file__).parents[1] / "goldens").glob("*.json"))
+#: Registered names by the goldens' first word, where they differ.
+NAMES = {"dstformer": "motionbert", "motionagformer": "motionagformer-xs", "posemamba": "posemamba-s"}
+CLIP_OPTIONS = ("frames", "num_frame", "n_frames", "maxlen", "in_chans", "dim_in", "in_features")
+
+
+def clip_of(authors: dict[str, Any]) -> tuple[int | None, int]:
+    """T that the golden's model was built for, and its channels; a single-frame model has no T."""
+    given = authors["config"]
+    if "filter_widths" in given:
+        return math.prod(given["filter_widths"]), authors["in_channels"]
+    frames = next((given[key] for key in ("frames", "num_frame", "n_frames", "maxlen") if key in given), None)
+    return frames, authors["in_channels"]
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+def test_the_authors_option_names_are_understood(path: Path, as_text: bool) -> None:
+    authors = synth.load(path)
+    family = path.stem.partition("-")[0]
+    name = NAMES.get(family, family)
+    module = importlib.import_module(models.entry(name).module)
+    frames, in_channels = clip_of(authors)
+    theirs = {key: value for key, value in authors["config"].items() if key not in CLIP_OPTIONS}
+    if as_text:
+        theirs = {key: str(value).strip("[]") for key, value in theirs.items()}
+    wanted, got = module.official_config(authors["config"]), models.configure(name, frames, in_channels, theirs)
+    # Filter widths that follow from T are None in one and spelled out in the other.
+    decided = {field for field in module.OFFICIAL_OPTIONS.values() if field} - {"filter_widths"}
+    assert {field: getattr(got, field) for field in decided} == {field: getattr(wanted, field) for field in decided}
+
+
 @pytest.mark.parametrize(
-    "golden", ["posemamba-tiny-conf", "motionagformer-tiny-tcn", "motionagformer-tiny-hierarchical"]
+    ("name", "given", "expected"),
+    [
+        ("videopose3d", {"channels": "16"}, {"dim": 16}),
+        ("martinez", {"linear_size": 512, "p_dropout": "0.3"}, {"dim": 512, "dropout": 0.3}),
+        ("pstmo", {"stride_num": "1,3,3", "frames": 9}, {"strides": (1, 3, 3), "frames": 9}),
+        ("stridedtransformer", {"dim": 64, "d_hid": 64}, {"dim": 64, "mlp_ratio": 1.0}),
+        ("stridedtransformer", {"channel": 128}, {"dim": 128, "mlp_ratio": 4.0}),
+        ("mixste", {"embed_dim_ratio": 64, "dim": 64}, {"dim": 64}),
+    ],
 )
-def test_the_authors_option_names_are_understood(golden: str) -> None:
-    authors = synth.load(Path(__file__).parents[1] / "goldens" / golden)
-    family = importlib.import_module(
-        {"posemamba": "posemamba", "motionagformer": "baselines.motionagformer"}[authors["model"]]
-    )
-    name = {"posemamba": "posemamba-s", "motionagformer": "motionagformer-xs"}[authors["model"]]
-    assert models.build(name, **authors["config"]).config == family.official_config(authors["config"])
+def test_authors_options_beside_what_else_is_given(
+    name: str, given: dict[str, Any], expected: dict[str, object]
+) -> None:
+    config = models.configure(name, given.pop("frames", None), None, given)
+    assert {field: getattr(config, field) for field in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("mixste", {"embed_dim_ratio": 64, "dim": 32}, "dim is given twice, as 32 and by the authors' options as 64"),
+        ("pstmo", {"stride_num": "3"}, "pstmo: "),
+        ("poseformer", {"drop_path_rate": "none"}, "poseformer: "),
+    ],
+)
+def test_authors_options_that_cannot_be(name: str, given: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        models.configure(name, 9, 2, given)
 
 
 def test_an_authors_option_and_ours_together() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness import models, recognition, weights
+from harness import checkpoint_file, models, recognition, weights
 from tests.goldens import synth
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -43,9 +43,9 @@ def require_followed(text: str, state: Mapping[str, Tensor]) -> None:
     config = models.configure(name, **clip, overrides=dict(pair.split("=") for flag, pair in given if flag == "-o"))
     with torch.device("meta"):
         model = importlib.import_module(models.MODELS[name].module).build(config)
-    own = {key: shape for key, shape in shapes(model.state_dict()).items() if not weights.is_batch_count(key)}
+    own = {key: shape for key, shape in shapes(model.state_dict()).items() if not checkpoint_file.is_batch_count(key)}
     given_shapes = shapes(weights.translate(model, state))
-    assert own == {key: shape for key, shape in given_shapes.items() if not weights.is_batch_count(key)}
+    assert own == {key: shape for key, shape in given_shapes.items() if not checkpoint_file.is_batch_count(key)}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -124,5 +124,10 @@ def test_the_error_of_a_load_ends_with_the_advice(tmp_path: Path) -> None:
     torch.save(models.build("posemamba-xs", 9, 2).state_dict(), tmp_path / "w.pt")
     message = r"does not fit: .*shapes, .*: temporal_position .*: it was made for frames=9; add --frames 9$"
     with pytest.raises(weights.DoesNotFit, match=message):
-        recognition.load(models.build("posemamba-xs", 27, 2), tmp_path / "w.pt", "posemamba-xs")
-    assert not recognition.load(models.build("posemamba-xs", 9, 2), tmp_path / "w.pt", "posemamba-xs").official
+        weights.load(models.build("posemamba-xs", 27, 2), tmp_path / "w.pt")
+    assert not weights.load(models.build("posemamba-xs", 9, 2), tmp_path / "w.pt").official
+
+
+def test_the_registered_name_of_a_model() -> None:
+    assert recognition.name_of(models.build("videopose3d-causal", 9, 2)) == "videopose3d-causal"
+    assert recognition.name_of(torch.nn.Linear(1, 1)) is None

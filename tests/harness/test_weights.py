@@ -16,7 +16,7 @@ import torch
 
 import baselines.motionagformer
 import posemamba
-from harness import models, weights
+from harness import checkpoint_file, models, weights
 from harness.errors import BadInput
 from tests.goldens import synth
 
@@ -168,7 +168,9 @@ def load_small(content: Any, tmp_path: Path) -> weights.Loaded:
 
 def test_counters_of_thop_are_left_out_and_told(tmp_path: Path) -> None:
     state = {f"module.{key}": value for key, value in small().state_dict().items()}
-    counters = {f"{place}{kind}": torch.zeros(1) for place in ("", "module.0.") for kind in weights.THOP_COUNTERS}
+    counters = {
+        f"{place}{kind}": torch.zeros(1) for place in ("", "module.0.") for kind in checkpoint_file.THOP_COUNTERS
+    }
     loaded = load_small({**state, **counters}, tmp_path)
     assert loaded.notes == (
         "thop's counters, no weights, are left out (4): total_ops, total_params, module.0.total_ops and 1 more",
@@ -176,7 +178,7 @@ def test_counters_of_thop_are_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_batch_counts_of_before_pytorch_041_are_filled_and_told(tmp_path: Path) -> None:
-    state = {key: value for key, value in small().state_dict().items() if not weights.is_batch_count(key)}
+    state = {key: value for key, value in small().state_dict().items() if not checkpoint_file.is_batch_count(key)}
     assert len(state) == 6
     (note,) = load_small(state, tmp_path).notes
     assert note.startswith("1 of num_batches_tracked are not in the file")
