@@ -25,7 +25,8 @@ FRAMES = 9
 
 def network(name: str) -> tuple[str, str]:
     """What tells a lifter from others of its family beside sizes: its module, and the options that are no numbers."""
-    words = {key: value for key, value in vars(models.preset(name)).items() if isinstance(value, str | bool)}
+    settings = vars(models.preset(name)).items()
+    words = [(key, value) for key, value in settings if value is None or isinstance(value, str | bool)]
     return models.entry(name).module, str(words)
 
 
