@@ -48,16 +48,17 @@ def _results_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _data_options(otherwise: str, detector: str | None, seed: int | None) -> Callable[..., Any]:
-    """--data, --detector and --data-seed; ``otherwise`` says in words what holds where they are not given."""
+def _data_options(detector: str | None, seed: int | None, before: str = "") -> Callable[..., Any]:
+    """--data, --detector and --data-seed; ``before`` says in words what comes before the built-in defaults."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for flag, default, kind, text in (
-            ("--data-seed", seed, int, "Seed of the simulated detections."),
-            ("--detector", detector, str, "Simulated 2D detector: gt, sh, cpn, wild."),
-            ("--data", None, str, "motion:PATH or synthetic."),
+        for flag, default, kind, text, shown in (
+            ("--data-seed", seed, int, "Seed of the simulated detections.", "0"),
+            ("--detector", detector, str, "Simulated 2D detector: gt, sh, cpn, wild.", "sh"),
+            ("--data", None, str, "motion:PATH or synthetic.", "synthetic"),
         ):
-            command = click.option(flag, default=default, type=kind, help=f"{text}  [default: {otherwise}]")(command)
+            help_text = f"{text}  [default: {before}{shown}]"
+            command = click.option(flag, default=default, type=kind, help=help_text)(command)
         return command
 
     return add
@@ -74,7 +75,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 @cli.command("run", cls=_ListOptions)
 @click.option("--model", "names", multiple=True, required=True, help="Registered name or package.module:attribute.")
-@_data_options("synthetic, sh, 0", "sh", 0)
+@_data_options("sh", 0)
 @click.option("--frames", type=int, default=27, show_default=True, help="T, frames of a clip.")
 @click.option("--in-channels", type=int, default=3, show_default=True, help="2: x, y; 3: with the confidence.")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
@@ -148,7 +149,7 @@ def _require_unlike(flag: str, values: tuple[Any, ...]) -> None:
 @click.option("--run", "run_id", help="Score the weights of this finished run (see harness list runs).")
 @click.option("--model", "name", help="Score this model with --weights.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint: ours or the authors'.")
-@_data_options("the run's, else as in harness run", None, None)
+@_data_options(None, None, before="the run's, else ")
 @click.option("--frames", type=int, help="T.  [default: the run's, else the model's]")
 @click.option("--in-channels", type=int, help="2 or 3.  [default: the run's, else the model's]")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")

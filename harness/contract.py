@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -63,13 +64,13 @@ class Contract:
         """
         if windows not in WINDOWS:
             raise BadInput(f"unknown windows {windows!r}. {suggestion(windows, WINDOWS)}One of: {', '.join(WINDOWS)}")
-        if self.answers_for == "every":
+        position = self.position(frames)
+        if position is None:
             return sliding(frames, (frames - 1) // 2, "all") if windows == "sliding" else overlap_last(frames)
         if windows == "overlap-last":
             raise BadInput(f"this lifter answers for the {self.answers_for} frame alone; use --windows sliding")
-        position = self.position(frames) or 0
-        outputs = "run" if self.other_frames == "more" else "position"
-        return sliding(frames, position, outputs, f"sliding-{self.answers_for}")  # type: ignore[arg-type]
+        outputs: Literal["run", "position"] = "run" if self.other_frames == "more" else "position"
+        return sliding(frames, position, outputs, f"sliding-{self.answers_for}")
 
 
 _WORDS = {

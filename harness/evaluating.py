@@ -59,12 +59,12 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     config, weights_path, trained_space = _from_run(request, store) if request.run_id else _from_weights(request)
     torch.set_num_threads(config.threads)
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
+    stated = contract.of(model)
+    stated.cutting(config.frames, config.windows)  # refuses windows that it cannot answer for
     loaded = checkpoints.load(model, weights_path, config.model)
     for line in (_account(loaded), *loaded.notes):
         say(line)
-    stated = contract.of(model)
     space = target_space(request.space or trained_space or _space_of(loaded, stated))
-    stated.cutting(config.frames, config.windows)
     with warnings_said(say) as said:
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
     if not dataset.test:

@@ -46,8 +46,8 @@ def card(
     Raises BadInput for an unknown lifter or option.
     """
     entry = models.entry(name)
-    config = models.configure(name, frames, in_channels, options)
-    model = models.build(name, frames, in_channels, **(options or {}))
+    model: Any = models.build(name, frames, in_channels, **(options or {}))
+    config = model.config
     cost = flops.count(model, config.frames, config.in_channels)
     title = f"{name}: {entry.kind}, {entry.year}, {entry.paper}"
     lines = [title, *([f"  {entry.note}"] if entry.note else []), ""]
@@ -77,10 +77,7 @@ def _contract(stated: Contract) -> list[tuple[str, str]]:
     rows = [
         ("answers for", _ANSWERS[stated.answers_for]),
         ("other clips", _OTHER_FRAMES[stated.other_frames]),
-        (
-            "input",
-            "x, y over half the image width, from -1 to 1 across; as a third channel the confidence",
-        ),
+        ("input", "x, y over half the image width, from -1 to 1 across; as a third channel the confidence"),
         ("trained on", f"{_SPACES[stated.target_space]} (the authors' training)"),
         ("pelvis", f"at the authors' test {_ROOTS[stated.published_root]}"),
         ("flip pairs", f"left {', '.join(map(str, LEFT))}; right {', '.join(map(str, RIGHT))}; x changes sign"),

@@ -43,10 +43,10 @@ class ModelEntry:
     note: str = ""
 
 
-def _posemamba(preset: str, parameters: int, note: str = "", frames: tuple[int, ...] = (243,)) -> ModelEntry:
+def _posemamba(preset: str, parameters: int, note: str = "") -> ModelEntry:
     recipe = None if preset == "xs" else "posemamba"
     return ModelEntry(
-        "posemamba", preset, "state space model", 2025, "arXiv 2408.03540", frames, parameters, recipe=recipe, note=note
+        "posemamba", preset, "state space model", 2025, "arXiv 2408.03540", (243,), parameters, recipe=recipe, note=note
     )
 
 
@@ -213,10 +213,8 @@ def _from_authors(name: str, base: Any, changes: Mapping[str, Any], authors: Map
         before, after = module.official_config(theirs), module.official_config({**theirs, **authors})
     except (ValueError, TypeError) as error:
         raise BadInput(f"{name}: {error}") from error
-    pairs = {
-        field.name: (getattr(before, field.name), getattr(after, field.name)) for field in dataclasses.fields(base)
-    }
-    return {field: new for field, (old, new) in pairs.items() if old != new}
+    fields = [field.name for field in dataclasses.fields(base)]
+    return {field: getattr(after, field) for field in fields if getattr(after, field) != getattr(before, field)}
 
 
 def _their_options(module: ModuleType, config: Any) -> dict[str, Any]:

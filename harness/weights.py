@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import nn
 
 from harness import checkpoint_file, recognition
-from harness.checkpoint_file import DoesNotFit, Loaded, file_digest, read, translate
+from harness.checkpoint_file import DoesNotFit, Loaded, file_digest, read
 
-__all__ = ["DoesNotFit", "Loaded", "file_digest", "load", "read", "translate"]
+__all__ = ["DoesNotFit", "Loaded", "file_digest", "load", "read"]
 
 
 def load(model: nn.Module, path: str | Path, name: str | None = None) -> Loaded:

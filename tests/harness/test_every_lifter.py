@@ -17,7 +17,6 @@ from harness.config import RunConfig
 from harness.measurement import throughput
 from harness.progress import ProgressLine
 from harness.training.budget import Budget
-from harness.training.recipes import recipe
 
 DATA = "synthetic:train_minutes=0.1,test_minutes=0.05"
 FRAMES = 9
@@ -61,11 +60,9 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.use_deterministic_algorithms(deterministic)
 
 
-def planned(name: str) -> RunConfig:
-    options = TINY.get(models.entry(name).module, {})
-    return config.resolve(
-        name, options=options, frames=FRAMES, data=DATA, batch_size=2, budget=Budget(steps=3), threads=1
-    )
+def planned(name: str, **changes: Any) -> RunConfig:
+    given: dict[str, Any] = {"frames": FRAMES, "data": DATA, "batch_size": 2, "budget": Budget(steps=3), "threads": 1}
+    return config.resolve(name, options=TINY.get(models.entry(name).module, {}), **{**given, **changes})
 
 
 class Death(BaseException):
@@ -107,12 +104,7 @@ def test_trained_stopped_resumed_evaluated_measured(name: str, tmp_path: Path, m
 
 @pytest.mark.parametrize("name", [name for name in NAMES if models.entry(name).recipe])
 def test_trained_by_its_authors_recipe(name: str, tmp_path: Path) -> None:
-    authors = replace(
-        planned(name),
-        recipe=models.entry(name).recipe,
-        learning_rate=recipe(str(models.entry(name).recipe)).learning_rate,
-        budget=Budget(steps=2),
-    )
+    authors = planned(name, recipe_name="published", budget=Budget(steps=2))
     prepared = run.prepare(authors, tmp_path, lambda line: None)
     before = [parameter.detach().clone() for parameter in prepared.model.parameters()]
     progress = run._train(prepared, tmp_path)

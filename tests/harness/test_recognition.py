@@ -44,7 +44,7 @@ def require_followed(text: str, state: Mapping[str, Tensor]) -> None:
     with torch.device("meta"):
         model = importlib.import_module(models.MODELS[name].module).build(config)
     own = {key: shape for key, shape in shapes(model.state_dict()).items() if not checkpoint_file.is_batch_count(key)}
-    given_shapes = shapes(weights.translate(model, state))
+    given_shapes = shapes(checkpoint_file.translate(model, state))
     assert own == {key: shape for key, shape in given_shapes.items() if not checkpoint_file.is_batch_count(key)}
 
 
