@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from baselines.attention import ATTENTION_FORMS, AttentionForm, self_attention
 from baselines.metaformer import MetaFormerBlock
 from baselines.options import require_count, require_known, require_probability
+from baselines.poseformer import BLOCK_WORDS
 
 #: What the norms of the blocks and between them add to the variance; the head's norm adds PyTorch's 1e-5.
 BLOCK_NORM_EPS = 1e-6
@@ -128,31 +129,5 @@ TRANSFORMER_WORDS: Mapping[str, str] = MappingProxyType({
     "transformer.temporal_norm":   "Temporal_norm",
     "transformer.head_norm":       "head.0",
     "transformer.head":            "head.1",
-    "mixer_norm":                  "norm1",
-    "mixer":                       "attn",
-    "projection":                  "proj",
-    "mlp_norm":                    "norm2",
-    "expand":                      "fc1",
-    "contract":                    "fc2",
+    **BLOCK_WORDS,
 })  # fmt: skip
-
-#: What the authors' constructors take where nothing is given. The published models are built with other values.
-TRANSFORMER_DEFAULTS: Mapping[str, Any] = MappingProxyType({
-    "num_frame": 9, "num_joints": 17, "in_chans": 2, "embed_dim_ratio": 32, "depth": 4, "num_heads": 8,
-    "mlp_ratio": 2.0, "qkv_bias": True, "qk_scale": None, "drop_rate": 0.0, "attn_drop_rate": 0.0,
-    "drop_path_rate": 0.2, "norm_layer": None,
-})  # fmt: skip
-#: Which of our options each of the authors' decides; None where they have a choice and the published models do not.
-TRANSFORMER_OPTIONS: Mapping[str, str | None] = MappingProxyType({
-    "num_frame": "frames", "num_joints": "joints", "in_chans": "in_channels", "embed_dim_ratio": "dim",
-    "depth": "depth", "num_heads": "heads", "mlp_ratio": "mlp_ratio", "qkv_bias": "qkv_bias",
-    "qk_scale": "attention_scale", "drop_rate": "dropout", "attn_drop_rate": "attention_dropout",
-    "drop_path_rate": "drop_path", "norm_layer": None,
-})  # fmt: skip
-
-
-def official_fields(theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Our options from all of the authors'. Raises ValueError for a norm other than theirs."""
-    if theirs["norm_layer"] is not None:
-        raise ValueError(f"norm_layer must be None, not {theirs['norm_layer']!r}")
-    return {ours: theirs[name] for name, ours in TRANSFORMER_OPTIONS.items() if ours is not None}

@@ -22,13 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines import poseformer
 from baselines.alternating_transformer import (
-    TRANSFORMER_DEFAULTS,
-    TRANSFORMER_OPTIONS,
     TRANSFORMER_WORDS,
     AlternatingTransformer,
     AlternatingTransformerConfig,
-    official_fields,
     transformer_block,
 )
 from baselines.drop_path import growing
@@ -202,7 +200,7 @@ _OFFICIAL_WORDS: Mapping[str, str] = MappingProxyType({
 
 #: Which of our options each of the authors' decides. Their constructor takes two matrices of edges in place of
 #: ``adj_parents``, the list that run_ktpformer.py makes the first of; the second follows from the frames.
-OFFICIAL_OPTIONS: Mapping[str, str | None] = MappingProxyType({**TRANSFORMER_OPTIONS, "adj_parents": "parents"})
+OFFICIAL_OPTIONS: Mapping[str, str | None] = MappingProxyType({**poseformer.OFFICIAL_OPTIONS, "adj_parents": "parents"})
 
 
 def official_config(options: Mapping[str, Any]) -> KTPFormerConfig:
@@ -210,5 +208,6 @@ def official_config(options: Mapping[str, Any]) -> KTPFormerConfig:
 
     Raises ValueError for an option they don't have, and for a norm other than theirs.
     """
-    theirs = complete_options(options, {**TRANSFORMER_DEFAULTS, "adj_parents": PARENTS})
-    return KTPFormerConfig(**official_fields(theirs), parents=tuple(theirs["adj_parents"]))
+    theirs = complete_options(options, {**poseformer.OFFICIAL_DEFAULTS, "adj_parents": PARENTS})
+    fields = poseformer.official_fields(theirs, poseformer.OFFICIAL_OPTIONS)
+    return KTPFormerConfig(**fields, parents=tuple(theirs["adj_parents"]))

@@ -18,13 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines import poseformer
 from baselines.alternating_transformer import (
-    TRANSFORMER_DEFAULTS,
-    TRANSFORMER_OPTIONS,
     TRANSFORMER_WORDS,
     AlternatingTransformer,
     AlternatingTransformerConfig,
-    official_fields,
 )
 from baselines.drop_path import growing
 from baselines.official import complete_options, rename
@@ -78,7 +76,7 @@ _OFFICIAL_WORDS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 
 #: Which of our options each of the authors' decides.
-OFFICIAL_OPTIONS = TRANSFORMER_OPTIONS
+OFFICIAL_OPTIONS = poseformer.OFFICIAL_OPTIONS
 
 
 def official_config(options: Mapping[str, Any]) -> MixSTEConfig:
@@ -86,4 +84,5 @@ def official_config(options: Mapping[str, Any]) -> MixSTEConfig:
 
     Raises ValueError for an option they don't have, and for a norm other than theirs.
     """
-    return MixSTEConfig(**official_fields(complete_options(options, TRANSFORMER_DEFAULTS)))
+    theirs = complete_options(options, poseformer.OFFICIAL_DEFAULTS)
+    return MixSTEConfig(**poseformer.official_fields(theirs, OFFICIAL_OPTIONS))

@@ -159,7 +159,17 @@ def build(config: PoseFormerConfig) -> PoseFormer:
     return PoseFormer(config)
 
 
-#: The authors' words for ours, where they differ (common/model_poseformer.py).
+#: The authors' words for ours inside a block, where they differ; also PoseFormerV2's, MixSTE's and KTPFormer's, whose
+#: code began as PoseFormer's.
+BLOCK_WORDS: Mapping[str, str] = MappingProxyType({
+    "mixer_norm": "norm1",
+    "mixer":      "attn",
+    "projection": "proj",
+    "mlp_norm":   "norm2",
+    "expand":     "fc1",
+    "contract":   "fc2",
+})  # fmt: skip
+#: Their words for the rest (common/model_poseformer.py).
 OFFICIAL_WORDS: Mapping[str, str] = MappingProxyType({
     "joint_embedding": "Spatial_patch_to_embedding",
     "joint_position":  "Spatial_pos_embed",
@@ -171,15 +181,10 @@ OFFICIAL_WORDS: Mapping[str, str] = MappingProxyType({
     "frame_sum":       "weighted_mean",
     "head_norm":       "head.0",
     "head":            "head.1",
-    "mixer_norm":      "norm1",
-    "mixer":           "attn",
-    "projection":      "proj",
-    "mlp_norm":        "norm2",
-    "expand":          "fc1",
-    "contract":        "fc2",
+    **BLOCK_WORDS,
 })  # fmt: skip
 
-#: What the authors' constructor takes where its caller says nothing.
+#: What the authors' constructor takes where its caller says nothing; the same in the three other repositories.
 OFFICIAL_DEFAULTS: Mapping[str, Any] = MappingProxyType({
     "num_frame": 9, "num_joints": 17, "in_chans": 2, "embed_dim_ratio": 32, "depth": 4, "num_heads": 8,
     "mlp_ratio": 2.0, "qkv_bias": True, "qk_scale": None, "drop_rate": 0.0, "attn_drop_rate": 0.0,

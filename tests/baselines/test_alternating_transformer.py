@@ -11,12 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from baselines.alternating_transformer import (
-    TRANSFORMER_DEFAULTS,
     AlternatingTransformer,
     AlternatingTransformerConfig,
-    official_fields,
     transformer_block,
 )
+from baselines.poseformer import OFFICIAL_DEFAULTS, OFFICIAL_OPTIONS, official_fields
 
 SMALL = AlternatingTransformerConfig(frames=5, joints=3, dim=8, depth=2, heads=2)
 
@@ -126,9 +125,8 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
         replace(SMALL, **options)
 
 
-def test_official_fields_are_options_of_ours() -> None:
-    assert AlternatingTransformerConfig(**official_fields(TRANSFORMER_DEFAULTS)) == AlternatingTransformerConfig(
+def test_poseformer_s_options_are_options_of_ours() -> None:
+    fields = official_fields(OFFICIAL_DEFAULTS, OFFICIAL_OPTIONS)
+    assert AlternatingTransformerConfig(**fields) == AlternatingTransformerConfig(
         frames=9, joints=17, in_channels=2, dim=32, depth=4, heads=8, drop_path=0.2
     )
-    with pytest.raises(ValueError, match="norm_layer must be None, not 'BatchNorm'"):
-        official_fields({**TRANSFORMER_DEFAULTS, "norm_layer": "BatchNorm"})
