@@ -4,45 +4,107 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from harness import contract, models
 from harness.config import RunConfig
 from harness.data.clips import Cutting, padded_sequences
 from harness.data.normalise import TargetSpace, model_input
-from harness.data.sequence import Dataset, digest
+from harness.data.sequence import Dataset, Sequence, digest
+from harness.data.skeleton import ROOT
+from harness.errors import BadInput
 from harness.evaluation import floors, predict, scores
+from harness.evaluation.predict import Run
+from harness.evaluation.protocol import Protocol, protocol
 from harness.evaluation.scores import Scores
 from harness.evaluation.signature import Signature
 from harness.measurement import flops, throughput
 from harness.progress import ProgressLine, Say
 
+#: Test subjects named one by one in a signature; beyond that their number stands there.
+_NAMED_SUBJECTS = 12
+#: A predicted pelvis that is further from the origin on average was not trained to be there.
+_FAR_ROOT_MM = 100.0
+
 
 def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace, say: Say) -> dict[str, Any]:
-    """Score ``model`` on the test sequences, beside the floors, and count what it costs.
+    """Score ``model`` on the test sequences by the config's protocol, beside the floors, and count what it costs.
 
     Returns the record's ``signature``, ``accuracy``, ``floors``, ``beats_floors``, ``cost`` and ``warnings`` entries.
     Raises RunFailed for a prediction that is not a number, naming sequence and frame.
     """
-    scored = _score(model, dataset, config, space)
-    accuracy = scored.as_dict()
-    beside = floors.score(dataset.train, dataset.test) if dataset.train else {}
-    unbeaten = [name for name, floor in beside.items() if not accuracy["p1_mm"] < floor["p1_mm"]]
+    rules = protocol(config.protocol)
+    test = rules.scored(dataset.test, config.frames)
+    predictions = _predict(model, test, config, space)
+    warnings = [*dataset.notes, *_root_doubts(predictions, config, rules)]
+    root: predict.Root = "kept" if rules.root == "kept" else "subtracted" if config.root == "subtracted" else "zeroed"
+    predictions = [[predict.rooted(run, root) for run in runs] for runs in predictions]
+    scored = scores.score(predictions, test, rules, dataset.joints)
+    frames = [[run.frames for run in runs] for runs in predictions]
+    beside = floors.score(dataset.train, test, frames, rules, dataset.joints) if dataset.train else {}
+    unbeaten = [name for name, floor in beside.items() if not scored.p1_mm < floor["p1_mm"]]
     cost, doubts = _cost(model, config)
-    warnings = [*dataset.notes, *doubts]
+    warnings += doubts
     if unbeaten:
-        warnings.append(f"{accuracy['p1_mm']:.1f} mm does not beat {', '.join(unbeaten)}: it has not learned to lift")
+        warnings.append(f"{scored.p1_mm:.1f} mm does not beat {', '.join(unbeaten)}: it has not learned to lift")
         say(f"{config.model}: {warnings[-1]}")
-    signature = _signature(dataset, config, space, scored, _cutting(model, config).name)
+    signature = _signature(dataset, test, config, space, scored, cutting(model, config).name)
     return {
         "signature": {"long": signature.long(), "short": signature.short(), "fields": signature.fields()},
-        "accuracy": accuracy,
+        "accuracy": scored.as_dict(),
         "floors": beside,
         "beats_floors": not unbeaten if beside else None,
         "cost": cost,
         "warnings": warnings,
     }
+
+
+def cutting(model: nn.Module, config: RunConfig) -> Cutting:
+    """How test sequences are cut for ``model``: by its contract, as far as the protocol leaves that open.
+
+    Raises BadInput where model, windows and protocol do not go together.
+    """
+    stated, rules = contract.of(model), protocol(config.protocol)
+    if rules.clips is None:
+        return stated.cutting(config.frames, config.windows)
+    if rules.clips == "sliding":
+        if config.windows == "overlap-last":
+            raise BadInput(f"protocol {rules.name} has one window a frame; leave --windows out")
+        return stated.cutting(config.frames, "sliding")
+    if config.windows != "auto":
+        raise BadInput(f"protocol {rules.name} says itself how clips are cut; leave --windows out")
+    if stated.answers_for != "every":
+        raise BadInput(
+            f"{config.model} answers for the {stated.answers_for} frame of a clip alone; protocol {rules.name} scores"
+            " every frame of its clips. Use --protocol all or videopose3d"
+        )
+    return rules.clips(config.frames)
+
+
+def require_fitting(dataset: Dataset, config: RunConfig, space: TargetSpace) -> None:
+    """Raises BadInput, before anything is computed, where data, protocol and the lifter's space do not go together."""
+    rules = protocol(config.protocol)
+    rules.scored(dataset.test, config.frames)
+    if rules.truth_of(dataset.space) == "image" and space.name == "camera":
+        why = f"protocol {rules.name} measures" if rules.truth == "image" else f"{config.data} has its truth"
+        raise BadInput(
+            f"{why} in the image (2.5-D), but this lifter's answers are in camera space: train it with --space image,"
+            " or use other data or another protocol"
+        )
+    if config.xy == "input" and space.name == "camera":
+        raise BadInput("--xy input needs answers in the image; train with --space image or --recipe published")
+    if not set(rules.pck_joints) <= set(dataset.joints):
+        raise BadInput(
+            f"protocol {rules.name} scores joints whose truth {config.data} does not have; use --protocol all"
+        )
+    if any(sequence.mm_per_pixel is not None and np.isnan(sequence.mm_per_pixel).any() for sequence in dataset.test):
+        raise BadInput(
+            f"{config.data}: the test sequences cannot be scored in millimetres: how many a pixel has is not known."
+            " It is in the big pickle (2.5d_factor); put it beside"
+        )
 
 
 def describe(dataset: Dataset, spec: str) -> dict[str, Any]:
@@ -61,39 +123,68 @@ def describe(dataset: Dataset, spec: str) -> dict[str, Any]:
     }
 
 
-def _score(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace) -> Scores:
+def _predict(model: nn.Module, test: list[Sequence], config: RunConfig, space: TargetSpace) -> list[list[Run]]:
     line = ProgressLine(f"evaluating {config.model}")
+
+    def decode(output: NDArray[np.float32], frames: Sequence) -> NDArray[np.float64]:
+        if config.xy == "input":
+            xy = model_input(frames, in_channels=2)
+            output = np.concatenate([xy - xy[:, ROOT : ROOT + 1], output[..., 2:]], axis=-1)
+        return space.decode(output, frames)
+
     try:
-        predictions = predict.predict(
+        return predict.predict(
             model,
-            dataset.test,
-            cutting=_cutting(model, config),
+            test,
+            cutting=cutting(model, config),
             inputs=lambda sequence: model_input(sequence, config.in_channels),
-            decode=space.decode,
+            decode=decode,
             flip=config.flip_test,
             device=config.device,
             progress=lambda done, total: line.update(done / total),
         )
     finally:
         line.close()
-    return scores.score(predictions, dataset.test)
 
 
-def _cutting(model: nn.Module, config: RunConfig) -> Cutting:
-    return contract.of(model).cutting(config.frames, config.windows)
+def _root_doubts(predictions: list[list[Run]], config: RunConfig, rules: Protocol) -> list[str]:
+    if config.root == "subtracted" or rules.root == "kept":
+        return []
+    roots_mm = np.concatenate([run.poses_mm[:, ROOT] for runs in predictions for run in runs])
+    distance_mm = float(np.linalg.norm(roots_mm, axis=-1).mean())
+    if distance_mm <= _FAR_ROOT_MM:
+        return []
+    return [
+        f"the predicted pelvis is {distance_mm:.0f} mm from the origin on average, where it is set to: weights that"
+        " were not trained relative to the pelvis need --root subtracted"
+    ]
 
 
-def _signature(dataset: Dataset, config: RunConfig, space: TargetSpace, scored: Scores, clips: str) -> Signature:
+def _signature(
+    dataset: Dataset, test: list[Sequence], config: RunConfig, space: TargetSpace, scored: Scores, clips: str
+) -> Signature:
+    rules = protocol(config.protocol)
+    subjects = tuple(sorted({sequence.subject for sequence in test}))
+    masked = rules.frame_set == "all" and any(sequence.valid is not None for sequence in test)
     return Signature(
+        protocol=rules.name,
         data=dataset.name,
         detector=dataset.detector,
-        test=tuple(sorted({sequence.subject for sequence in dataset.test})),
+        test=subjects if len(subjects) <= _NAMED_SUBJECTS else (f"{len(subjects)} subjects",),
         window=config.frames,
+        frame_set="valid" if masked else rules.frame_set,
         scored_frames=scored.frames,
         clips=clips,
+        blocked=len(dataset.test) - len(test),
+        average=rules.average,
+        joints=dataset.joints_name,
+        root="0:kept" if rules.root == "kept" else "0",
         flip=config.flip_test,
         space=space.name,
-        padded_sequences=padded_sequences(map(len, dataset.test), config.frames),
+        truth=rules.truth_of(dataset.space),
+        xy=config.xy,
+        padded_sequences=padded_sequences(map(len, test), config.frames),
+        padding="resample" if clips == "split" else "edge",
         missing_truth_frames=scored.missing_truth_frames,
     )
 

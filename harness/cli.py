@@ -54,14 +54,31 @@ def _data_options(detector: str | None, seed: int | None, before: str = "") -> C
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for flag, default, kind, text, shown in (
             ("--data-seed", seed, int, "Seed of the simulated detections.", "0"),
-            ("--detector", detector, str, "Simulated 2D detector: gt, sh, cpn, wild.", "sh"),
-            ("--data", None, str, "motion:PATH or synthetic.", "synthetic"),
+            (
+                "--detector",
+                detector,
+                str,
+                "2D keypoints: those of the files, or simulated gt, sh, cpn, wild.",
+                "the data's first",
+            ),
+            ("--data", None, str, "h36m:PATH, 3dhp:PATH, 3dpw:PATH, motion:PATH or synthetic.", "synthetic"),
         ):
             help_text = f"{text}  [default: {before}{shown}]"
             command = click.option(flag, default=default, type=kind, help=help_text)(command)
         return command
 
     return add
+
+
+def _protocol_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--xy", default="predicted", show_default=True, help="input: score the ground-truth 2D's x and y."
+        ),
+        click.option("--windows", default="auto", show_default=True, help="Test clips: auto, overlap-last or sliding."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,7 +92,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 @cli.command("run", cls=_ListOptions)
 @click.option("--model", "names", multiple=True, required=True, help="Registered name or package.module:attribute.")
-@_data_options("sh", 0)
+@_data_options("auto", 0)
 @click.option("--frames", type=int, default=27, show_default=True, help="T, frames of a clip.")
 @click.option("--in-channels", type=int, default=3, show_default=True, help="2: x, y; 3: with the confidence.")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
@@ -86,8 +103,10 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @click.option("--batch-size", type=int, help="Clips a step.  [default: the recipe's]")
 @click.option("--learning-rate", type=float, help="Peak learning rate.  [default: the recipe's]")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True, help="One run for each.")
+@click.option("--space", default="auto", show_default=True, help="What it learns to put out: camera, image.")
 @click.option("--flip/--no-flip", "flip_test", default=True, help="Average with the mirrored input at test time.")
-@click.option("--windows", default="auto", show_default=True, help="Test clips: auto, overlap-last or sliding.")
+@click.option("--protocol", "protocol_name", default="auto", help="See harness list protocols.  [default: the data's]")
+@_protocol_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done and how long it takes.")
@@ -155,7 +174,9 @@ def _require_unlike(flag: str, values: tuple[Any, ...]) -> None:
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
 @click.option("--space", help="What the weights put out: camera or image.  [default: the run's, else the authors']")
 @click.option("--flip/--no-flip", "flip_test", default=True, help="Average with the mirrored input at test time.")
-@click.option("--windows", default="auto", show_default=True, help="Test clips: auto, overlap-last or sliding.")
+@click.option("--protocol", help="See harness list protocols.  [default: the run's, else the data's]")
+@click.option("--root", default="zeroed", show_default=True, help="The predicted pelvis: zeroed or subtracted.")
+@_protocol_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @_results_option
@@ -224,6 +245,15 @@ def list_models() -> None:
         columns = zip(cells, widths[:-1], strict=True)
         padded = [cell.rjust(width) if "," in cell else cell.ljust(width) for cell, width in columns]
         click.echo("  ".join([*padded, note]).rstrip())
+
+
+@list_.command("protocols")
+def list_protocols() -> None:
+    """Rules that accuracy figures are made by."""
+    from harness.evaluation.protocol import PROTOCOLS
+
+    for name, protocol in PROTOCOLS.items():
+        click.echo(f"{name:12}  {protocol.summary}")
 
 
 @cli.command("show")

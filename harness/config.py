@@ -13,11 +13,15 @@ from typing import Any
 import torch
 
 from harness import models
-from harness.errors import BadInput
+from harness.data import source
+from harness.errors import BadInput, suggestion
+from harness.evaluation.protocol import protocol
 from harness.training.budget import Budget
 from harness.training.recipe import Recipe
 from harness.training.recipes import recipe
 
+#: What is decided by the data, the recipe or the model.
+AUTO = "auto"
 #: In place of a recipe's name: that of the model's authors.
 PUBLISHED = "published"
 DEFAULT_DATA = "synthetic"
@@ -28,7 +32,15 @@ DEFAULT_MINUTES = 17.0
 
 @dataclass(frozen=True)
 class RunConfig:
-    """See ``resolve`` for where each value comes from. ``options`` are the model's, already checked."""
+    """See ``resolve`` for where each value comes from. ``options`` are the model's, already checked.
+
+    space     what the lifter puts out, see harness.data.normalise: ``camera``, ``image``, or ``auto``, by recipe and
+              data
+    protocol  see harness.evaluation.protocol; ``windows``: how test clips are cut where it leaves that open
+    xy        ``predicted``, or ``input``: the detections' x and y in place of the predicted ones, as published for
+              ground-truth 2D
+    root      the predicted pelvis is ``zeroed`` or ``subtracted``, where the protocol does not keep it
+    """
 
     model: str
     frames: int = DEFAULT_FRAMES
@@ -43,7 +55,11 @@ class RunConfig:
     learning_rate: float = 3e-3
     seed: int = 0
     flip_test: bool = True
-    windows: str = "auto"
+    windows: str = AUTO
+    protocol: str = "all"
+    space: str = AUTO
+    xy: str = "predicted"
+    root: str = "zeroed"
     device: str = "cpu"
     threads: int = 1
 
@@ -73,14 +89,18 @@ def resolve(
     budget: Budget | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
-    device: str = "auto",
+    device: str = AUTO,
     threads: int | None = None,
+    data: str = DEFAULT_DATA,
+    detector: str = AUTO,
+    protocol_name: str = AUTO,
     **given: Any,
 ) -> RunConfig:
     """A RunConfig from what the user gave; None takes the recipe's value, then the harness's default.
 
-    The recipe ``published`` is that of the model's authors. A recipe's drop path rate becomes a model option where the
-    model has one and the user did not set it.
+    ``auto`` takes the data's first detector, and the protocol that figures on the data are published under. The recipe
+    ``published`` is that of the model's authors. A recipe's drop path rate becomes a model option where the model has
+    one and the user did not set it.
     Raises BadInput for an unknown model, option, recipe or device and for values out of range.
     """
     chosen = recipe(_published_recipe(model) if recipe_name == PUBLISHED else recipe_name)
@@ -93,6 +113,9 @@ def resolve(
         learning_rate=chosen.learning_rate if learning_rate is None else learning_rate,
         device=_device(device),
         threads=torch.get_num_threads() if threads is None else threads,
+        data=data,
+        detector=source.resolve_detector(data, detector),
+        protocol=protocol(source.published_protocol(data) if protocol_name == AUTO else protocol_name).name,
         **given,
     )
     _require_ranges(config)
@@ -111,7 +134,7 @@ def _default_budget(chosen: Recipe) -> Budget:
 
 
 def _device(asked: str) -> str:
-    if asked == "auto":
+    if asked == AUTO:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         kind = torch.device(asked).type
@@ -136,6 +159,15 @@ def _require_ranges(config: RunConfig) -> None:
         raise BadInput(f"--learning-rate {config.learning_rate} is out of range; it must be positive")
     if config.in_channels not in (2, 3):
         raise BadInput(f"--in-channels {config.in_channels}: a lifter sees 2 (x, y) or 3 (x, y, confidence) channels")
+    for flag, word, known in (
+        ("--space", config.space, (AUTO, "camera", "image")),
+        ("--xy", config.xy, ("predicted", "input")),
+        ("--root", config.root, ("zeroed", "subtracted")),
+    ):
+        if word not in known:
+            raise BadInput(f"{flag} {word}: {suggestion(word, known)}One of: {', '.join(known)}")
+    if config.xy == "input" and config.detector != "gt":
+        raise BadInput("--xy input is published for ground-truth 2D alone; add --detector gt")
 
 
 def _model_options(config: RunConfig, chosen: Recipe) -> dict[str, Any]:

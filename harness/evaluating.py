@@ -13,8 +13,9 @@ import torch
 from harness import config as configuration
 from harness import contract, data, environment, models
 from harness import weights as checkpoints
-from harness.assessment import assess, describe
-from harness.config import RunConfig
+from harness.assessment import assess, cutting, describe, require_fitting
+from harness.config import AUTO, RunConfig
+from harness.data import source
 from harness.data.normalise import target_space
 from harness.errors import BadInput, suggestion
 from harness.progress import Say, warnings_said
@@ -37,8 +38,11 @@ class Request:
     in_channels: int | None = None
     space: str | None = None
     flip_test: bool = True
-    windows: str = "auto"
-    device: str = "auto"
+    windows: str = AUTO
+    protocol: str | None = None
+    xy: str = "predicted"
+    root: str = "zeroed"
+    device: str = AUTO
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -59,16 +63,16 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     config, weights_path, trained_space = _from_run(request, store) if request.run_id else _from_weights(request)
     torch.set_num_threads(config.threads)
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
-    stated = contract.of(model)
-    stated.cutting(config.frames, config.windows)  # refuses windows that it cannot answer for
+    cutting(model, config)  # refuses what the model cannot answer for
     loaded = checkpoints.load(model, weights_path, config.model)
     for line in (_account(loaded), *loaded.notes):
         say(line)
-    space = target_space(request.space or trained_space or _space_of(loaded, stated))
+    space = target_space(request.space or trained_space or _space_of(loaded, contract.of(model)))
     with warnings_said(say) as said:
         dataset = data.load(config.data, detector=config.detector, seed=config.data_seed, cache=results / "cache")
     if not dataset.test:
         raise BadInput(f"{config.data} has no test sequences to score")
+    require_fitting(dataset, config, space)
     model.to(config.device)
     started = _now()
     record = {
@@ -95,6 +99,8 @@ def _now() -> str:
 
 def _space_of(loaded: checkpoints.Loaded, stated: contract.Contract) -> str:
     """The space that a checkpoint's model was trained in: by the run that wrote it, or as its authors did."""
+    if isinstance(space := loaded.extra.get("space"), str):
+        return space
     trained = loaded.extra.get("config")
     if isinstance(trained, Mapping) and isinstance(trained.get("recipe"), str):
         return recipe(trained["recipe"]).target_space
@@ -147,11 +153,20 @@ def _from_weights(request: Request) -> tuple[RunConfig, Path, str | None]:
 
 
 def _data_and_device(request: Request, otherwise: Mapping[str, Any]) -> dict[str, Any]:
-    """What the request says of data and machine; ``otherwise`` has the data where it says nothing."""
+    """What the request says of data and machine; ``otherwise`` has the data where it says nothing.
+
+    Other data than a run's own have a protocol of their own, and its detector only if they know it.
+    """
+    data_spec = request.data or otherwise["data"]
+    kept = otherwise["detector"] if otherwise["detector"] in source.detectors(data_spec) else AUTO
+    protocol = AUTO if request.data else otherwise.get("protocol", "all")
     return {
-        "data": request.data or otherwise["data"],
-        "detector": request.detector or otherwise["detector"],
+        "data": data_spec,
+        "detector": request.detector or kept,
         "data_seed": otherwise["data_seed"] if request.data_seed is None else request.data_seed,
+        "protocol_name": request.protocol or protocol,
+        "xy": request.xy,
+        "root": request.root,
         "flip_test": request.flip_test,
         "windows": request.windows,
         "device": request.device,

@@ -24,11 +24,12 @@ import torch
 from torch import nn
 
 from harness import allocator, atomic_file, contract, data, environment, models
-from harness.assessment import assess, describe
-from harness.config import RunConfig
+from harness.assessment import assess, cutting, describe, require_fitting
+from harness.config import AUTO, RunConfig
 from harness.data.normalise import TargetSpace, target_space
 from harness.data.sequence import Dataset, digest
 from harness.errors import BadInput, Interrupted, ResultsBusy
+from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
 from harness.store.store import Store
 from harness.training import checkpoint
@@ -97,7 +98,8 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
     if config.batch_size == 1:
         _require_trainable_on_one_clip(model, config)
     chosen, stated = config.training_recipe(), contract.of(model)
-    space = target_space(chosen.target_space)
+    space = _space(config, dataset)
+    require_fitting(dataset, config, space)
     clips = TrainingClips(
         dataset.train,
         config.frames,
@@ -109,6 +111,14 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
         mirrored=chosen.flip == "both",
     )
     return Prepared(config, model, dataset, space, clips, tuple(said))
+
+
+def _space(config: RunConfig, dataset: Dataset) -> TargetSpace:
+    """What the lifter is trained to put out: as asked, else in the image where the truth is, else the recipe's."""
+    if config.space != AUTO:
+        return target_space(config.space)
+    in_image = protocol(config.protocol).truth_of(dataset.space) == "image"
+    return target_space("image" if in_image else config.training_recipe().target_space)
 
 
 def _require_trainable_on_one_clip(model: nn.Module, config: RunConfig) -> None:
@@ -130,7 +140,7 @@ def build(config: RunConfig) -> nn.Module:
         except ValueError as error:
             raise BadInput(f"{config.model}: {error}") from error
     contract.require_output_shape(model, config.model, output, example)
-    contract.of(model).cutting(config.frames, config.windows)
+    cutting(model, config)
     return model
 
 
@@ -227,7 +237,7 @@ def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
     clips = min(config.batch_size, len(prepared.clips))
     answered = contract.of(prepared.model).output_frames(config.frames)
     entry = {
-        "recipe": dataclasses.asdict(config.training_recipe()),
+        "recipe": {**dataclasses.asdict(config.training_recipe()), "target_space": prepared.space.name},
         "steps": progress.step,
         "epochs": progress.step / prepared.clips.batches_per_epoch(config.batch_size),
         "seconds": round(progress.elapsed_s, 2),
@@ -240,7 +250,11 @@ def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
 
 
 def _keep_weights(prepared: Prepared, folder: Path) -> dict[str, str]:
-    content = {"model": prepared.model.state_dict(), "config": prepared.config.as_dict()}
+    content = {
+        "model": prepared.model.state_dict(),
+        "config": prepared.config.as_dict(),
+        "space": prepared.space.name,
+    }
     path, sha256 = checkpoint.save_weights(folder, content)
     # Relative to the results folder, so that the folder can be moved.
     return {"path": path.relative_to(folder.parent.parent).as_posix(), "sha256": sha256}
@@ -263,6 +277,7 @@ def plan(prepared: Prepared, say: Say) -> None:
     say(f"  model     {config.model}, {parameters:,} parameters, options {dict(config.options)}")
     say(f"  scan      {models.scan_backend(prepared.model, config.device) or 'none in this model'}")
     say(f"  data      {config.data}: {train_frames:,} training and {test_frames:,} test frames")
+    say(f"  protocol  {config.protocol}; the lifter answers in {prepared.space.name} space")
     say(f"  training  recipe {config.recipe}, {config.budget}: about {steps:,} steps of {1000 * step_s:.0f} ms")
     say(f"            {steps / per_epoch:.1f} epochs, {clock_text(training_s)}; then evaluation and measurement")
     say("  nothing was trained or stored")

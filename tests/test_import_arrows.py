@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.threads": set(),
     "harness.environment": {"harness.threads"},
     "harness.allocator": set(),
-    "harness.config": {"harness.models", "harness.training"},
+    "harness.config": {"harness.models", "harness.training", "harness.data", "harness.evaluation"},
     "harness.assessment": {
         "harness.config", "harness.contract", "harness.models", "harness.data", "harness.evaluation",
         "harness.measurement",
@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.cli": {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
-        "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads",
+        "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads", "harness.evaluation",
         "harness.model_card",
     },
     "harness.__main__": {"harness.cli"},

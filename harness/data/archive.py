@@ -1,7 +1,8 @@
-"""Arrays out of an .npz file, without ever unpickling anything.
+"""Arrays out of an .npz file, without ever running anything that it holds.
 
 The zip members are read and their checksums verified before a byte of them is interpreted, so that a damaged file
-is told apart from a wrong one.
+is told apart from a wrong one. Object arrays, which are pickles, are read only by ``read_objects`` and only as far as
+``harness.data.unpickle`` allows.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from harness.data import unpickle
 from harness.data.textfile import mistaken_for
 from harness.errors import BadInput
 
@@ -37,13 +40,28 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     Raises BadInput naming the file, and the array where it is one's fault: not there, not an .npz, damaged or cut
     short, or holding Python objects.
     """
+    return _read(path, objects=False)
+
+
+def read_objects(path: Path) -> dict[str, Any]:
+    """The same for a file that may hold object arrays; one without dimensions is given as the object itself.
+
+    Raises BadInput as well for an object of a foreign class, naming it; nothing in the file is run.
+    """
+    return {
+        name: array.item() if array.dtype.hasobject and array.ndim == 0 else array
+        for name, array in _read(path, objects=True).items()
+    }
+
+
+def _read(path: Path, objects: bool) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     name = ""
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
                 name = member.removesuffix(".npy")
-                arrays[name] = _array(archive.read(member), f"{path}, array {name!r}")
+                arrays[name] = _array(archive.read(member), f"{path}, array {name!r}", objects)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
     except _UNREADABLE as error:
@@ -52,12 +70,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _array(content: bytes, where: str) -> NDArray[Any]:
+def _array(content: bytes, where: str, objects: bool) -> NDArray[Any]:
     stream = io.BytesIO(content)
     try:
         version = npy.read_magic(stream)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         _, _, dtype = read_header(stream)
+        if dtype.hasobject and objects:
+            return _object_array(unpickle.load(stream, where), where)
         if dtype.hasobject:
             raise BadInput(
                 f"{where}: holds Python objects (a pickle), which could run code and are refused; nothing in it was"
@@ -67,6 +87,12 @@ def _array(content: bytes, where: str) -> NDArray[Any]:
         return npy.read_array(stream, allow_pickle=False)
     except (ValueError, EOFError, OverflowError, MemoryError) as error:
         raise BadInput(f"{where}: is not a whole .npy array ({error})") from error
+
+
+def _object_array(unpickled: Any, where: str) -> NDArray[Any]:
+    if not isinstance(unpickled, np.ndarray):
+        raise BadInput(f"{where}: is an object array that holds no array but {type(unpickled).__name__}")
+    return unpickled
 
 
 def _why_unreadable(path: Path) -> str:

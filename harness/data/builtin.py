@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import rig, synthetic
+from harness.data.detector import PRESETS
 from harness.data.sequence import Dataset
 from harness.errors import BadInput, suggestion
 
 NAME = "synthetic"
+
+
+def detectors(argument: str) -> tuple[str, ...]:
+    """Presets of the simulated detector (``harness.data.detector``)."""
+    return tuple(PRESETS)
 
 
 def load(argument: str, *, detector: str, seed: int, cache: Path | None) -> Dataset:

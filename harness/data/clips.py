@@ -1,7 +1,7 @@
 """Windows of T frames over a sequence, and which of their outputs count.
 
-A lifter reads T frames at once, so a sequence of another length has to be cut. However that is done, every frame of
-the sequence is scored exactly once (the protocol ``all``). Three ways to cut, by what the lifter answers for:
+A lifter reads T frames at once, so a sequence of another length has to be cut. Three ways to cut score every frame of
+the sequence exactly once, whatever the lifter answers for:
 
     overlap-last    for all T frames: windows side by side; the last one is aligned to the sequence's end and overlaps
                     the one before it, and only the frames not scored yet count. A sequence shorter than T is padded by
@@ -9,11 +9,18 @@ the sequence is scored exactly once (the protocol ``all``). Three ways to cut, b
     sliding-centre  for the frame in the middle (``sliding-last``: at the end) of the window: one window a frame, the
                     sequence padded at its ends by its first and last frame, as all centre-frame lifters publish it
     the same, run   for each position of a longer clip (valid convolutions): the same figures from far fewer windows
+
+Two more cut as published evaluations do, to the letter (harness.evaluation.protocol):
+
+    split           MotionBERT's lineage: windows side by side, what is left at the end of a video is dropped; a video
+                    shorter than T is resampled to T frames, and dropped whole where it is the last one
+    repeated        MixSTE: as overlap-last, but what is read twice is scored twice, padding too
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,11 +52,13 @@ class Cutting:
     """How sequences are cut: ``name`` as in the signature, the windows of a sequence of so many frames, their number.
 
     All windows of one cutting read equally many frames. ``windows`` raises BadInput for a length below one frame.
+    ``once``: every frame is scored once; otherwise each window's answers stand for themselves.
     """
 
     name: str
     windows: Callable[[int], Iterable[Window]]
     count: Callable[[int], int]
+    once: bool = True
 
 
 def overlap_last(frames: int) -> Cutting:
@@ -71,6 +80,60 @@ def sliding(
         run = max(frames, _RUN_FRAMES)
         return Cutting(name, lambda length: _runs(length, frames, position, run), lambda length: -(-length // run))
     return Cutting(name, lambda length: _slides(length, frames, position, outputs == "all"), lambda length: length)
+
+
+def split(frames: int) -> Cutting:
+    """Clips of ``frames`` frames side by side as MotionBERT's lineage evaluates them; see ``split_videos``."""
+    _require_sizes(window=frames)
+    return Cutting(
+        "split",
+        lambda length: [_whole(clip) for clip in _video_clips(length, frames, frames)],
+        lambda length: max(length // frames, 1),
+        once=False,
+    )
+
+
+def repeated(frames: int) -> Cutting:
+    """Windows side by side of which every answer counts, those read twice or padded too (MixSTE)."""
+    _require_sizes(window=frames)
+
+    def windows(length: int) -> list[Window]:
+        starts = window_starts(length, frames, stride=frames)
+        return [_whole(np.minimum(np.arange(start, start + frames), length - 1)) for start in starts]
+
+    return Cutting("repeated", windows, lambda length: -(-length // frames), once=False)
+
+
+def split_videos(
+    lengths: Many[int], frames: int, stride: int, random: np.random.RandomState | None = None
+) -> list[list[NDArray[np.intp]]]:
+    """The published clips of videos of these lengths (MotionBERT's ``split_clips``): for each, indices of its frames.
+
+    Clips of ``frames`` frames begin every ``stride`` frames as long as they fit; the rest of a video is in none. A video
+    shorter than that is resampled to ``frames`` frames, the last one of the list dropped instead. The published code
+    resamples by chance, so that its test set depends on the seed: so does this with ``random``; without, places between
+    two frames take the earlier one.
+    """
+    _require_sizes(window=frames, stride=stride, **({"video": min(lengths)} if lengths else {}))
+    clips = [_video_clips(length, frames, stride, random) for length in lengths[:-1]]
+    return [*clips, _video_clips(lengths[-1], frames, stride) if lengths[-1] >= frames else []] if lengths else []
+
+
+def _video_clips(
+    length: int, frames: int, stride: int, random: np.random.RandomState | None = None
+) -> list[NDArray[np.intp]]:
+    if length >= frames:
+        return [np.arange(start, start + frames) for start in range(0, length - frames + 1, stride)]
+    places = np.linspace(0, length, num=frames, endpoint=False)
+    if random is None:
+        return [places.astype(np.intp)]
+    earlier = random.randint(2, size=frames)
+    chosen = np.sort(earlier * np.floor(places) + (1 - earlier) * np.ceil(places))
+    return [np.clip(chosen, 0, length - 1).astype(np.intp)]
+
+
+def _whole(indices: NDArray[np.intp]) -> Window:
+    return Window(indices, indices, np.ones(len(indices), dtype=bool))
 
 
 def _slides(length: int, frames: int, position: int, all_come_out: bool) -> Iterator[Window]:

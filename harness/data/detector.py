@@ -76,10 +76,10 @@ class Noise:
     lost: float
 
 
-#: Preset by name; None is the projection itself.
+#: Preset by name, the one to take unless told otherwise first; None is the projection itself.
 PRESETS: Mapping[str, Noise | None] = {
-    "gt": None,
     "sh": Noise(scale=1.0, inliers=INLIERS_SH, exchanged=0.004, lost=0.003),
+    "gt": None,
     "cpn": Noise(scale=0.8, inliers=INLIERS_CPN, exchanged=0.004, lost=0.003),
     "wild": Noise(scale=2.0, inliers=INLIERS_SH, exchanged=0.03, lost=0.03),
 }

@@ -22,6 +22,7 @@ import numpy as np
 from harness.data import originals, rig
 from harness.data.archive import read_arrays
 from harness.data.body import check_height, check_joints, leaning_axis
+from harness.data.detector import PRESETS
 from harness.data.sequence import Dataset
 from harness.data.split import same_people, split_by_subject
 from harness.data.take import Part, Take
@@ -35,6 +36,11 @@ _EXPECTED = (
     " To try without data: --data synthetic"
 )
 _PART_IN_NAME = re.compile(r"(?:^|[_\-.])(train|test)$", re.IGNORECASE)
+
+
+def detectors(argument: str) -> tuple[str, ...]:
+    """Presets of the simulated detector (``harness.data.detector``)."""
+    return tuple(PRESETS)
 
 
 def load(argument: str, *, detector: str, seed: int, cache: Path | None) -> Dataset:

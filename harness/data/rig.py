@@ -119,7 +119,7 @@ def _sequence(take: Take, camera: Camera, found: Arrays, frames: slice) -> Seque
         fps=take.fps,
         keypoints=found["keypoints"][frames],
         confidence=found["confidence"][frames],
-        poses_mm=camera.to_camera(in_focus(take.joints_mm)).astype(np.float32),
+        truth=camera.to_camera(in_focus(take.joints_mm)).astype(np.float32),
     )
 
 

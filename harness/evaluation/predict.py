@@ -1,4 +1,4 @@
-"""From sequences to predicted poses: cut into clips, run the lifter, put its answers back on their frames.
+"""From sequences to predicted poses: cut into clips, run the lifter, put its answers to their frames.
 
 B batch, T frames, J joints, C channels. Clips of all sequences share batches. With ``flip`` the prediction is the
 mean of f(x) and flip(f(flip(x))), the field's test-time augmentation: flip negates the first channel and exchanges
@@ -11,9 +11,12 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as List
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.clips import Cutting, Window
@@ -22,10 +25,24 @@ from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES, MIRRORED, ROOT
 from harness.errors import BadInput, RunFailed
 
 Inputs = Callable[[Sequence], FloatArray]
-Decode = Callable[[FloatArray, Sequence], FloatArray]
+Decode = Callable[[FloatArray, Sequence], NDArray[np.floating]]
 Progress = Callable[[int, int], None]
+#: What becomes of the predicted pelvis, see ``rooted``.
+Root = Literal["zeroed", "subtracted", "kept"]
 #: A clip and the number of the sequence it is cut from.
 Clip = tuple[int, Window]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Answers that belong together: ``frames`` (K,) of a sequence and their ``poses_mm`` (K, 17, 3).
+
+    Where every frame is scored once, one run has all of a sequence's; otherwise each clip has its own, in which frames
+    may come twice and may have been answered for by another clip as well.
+    """
+
+    frames: NDArray[np.intp]
+    poses_mm: NDArray[np.floating]
 
 
 def predict(
@@ -39,12 +56,12 @@ def predict(
     batch_size: int = 32,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
-) -> list[FloatArray]:
-    """Poses (T, 17, 3) of every sequence relative to the pelvis, millimetres, every frame predicted once.
+) -> list[list[Run]]:
+    """What ``model`` answers for the valid frames of every sequence, in millimetres, the pelvis as predicted.
 
     ``cutting`` says which clips ``model`` reads and which frames it answers for. ``model`` is moved to ``device``; its
-    modules' training modes are as before afterwards. ``inputs(sequence)`` is (T, 17, C), ``decode(output, sequence)``
-    takes the model's (T, 17, 3) to millimetres. ``progress(done, total)`` is called after each batch with numbers of
+    modules' training modes are as before afterwards. ``inputs(sequence)`` is (T, 17, C), ``decode(output, frames)``
+    takes the model's (K, 17, 3) to millimetres. ``progress(done, total)`` is called after each batch with numbers of
     clips.
 
     Raises BadInput for an input that is not finite (sequence, frame and joint named) or an output of another shape
@@ -54,20 +71,36 @@ def predict(
     if batch_size < 1:
         raise BadInput(f"a batch of {batch_size} clips cannot be run; it must be at least 1")
     arrays = [_checked_input(inputs(sequence), sequence) for sequence in sequences]
-    outputs = [np.empty((len(array), JOINT_COUNT, 3), dtype=np.float32) for array in arrays]
+    runs: list[list[Run]] = [[] for _ in sequences]
     clips = ((number, window) for number, array in enumerate(arrays) for window in cutting.windows(len(array)))
+    # The others' frames are what these windows see beside their own.
+    clips = ((number, window) for number, window in clips if _is_scored(window, sequences[number]))
     total = sum(cutting.count(len(array)) for array in arrays)
     done = 0
     with _evaluating(model.to(device)):
         # One window a frame would fill the memory before the first is run, so they are made as they are needed.
         while batch := list(itertools.islice(clips, batch_size)):
             lifted = _lift(model, _stack(arrays, batch).to(device), len(batch[0][1].answers), flip)  # (B, K, J, 3)
-            for (number, window), clip_output in zip(batch, lifted, strict=True):
-                outputs[number][window.answers[window.scored]] = clip_output[window.scored]
+            for (number, window), output in zip(batch, lifted, strict=True):
+                runs[number].append(Run(window.answers[window.scored], output[window.scored]))
             done += len(batch)
             if progress:
-                progress(done, total)
-    return [_decoded(output, sequence, decode) for output, sequence in zip(outputs, sequences, strict=True)]
+                progress(min(done, total), total)
+    return [
+        [_decoded(run, sequence, decode) for run in (_joined(answers) if cutting.once else answers)]
+        for answers, sequence in zip(runs, sequences, strict=True)
+    ]
+
+
+def _is_scored(window: Window, sequence: Sequence) -> bool:
+    return sequence.valid is None or bool(sequence.valid[window.answers[window.scored]].any())
+
+
+def _joined(answers: list[Run]) -> list[Run]:
+    """One run of all; the windows that it comes from do not overlap and are in order."""
+    if not answers:
+        return []
+    return [Run(np.concatenate([run.frames for run in answers]), np.concatenate([run.poses_mm for run in answers]))]
 
 
 def flipped(poses: Tensor) -> Tensor:
@@ -124,13 +157,23 @@ def _checked_input(array: FloatArray, sequence: Sequence) -> FloatArray:
     return array
 
 
-def _decoded(output: FloatArray, sequence: Sequence, decode: Decode) -> FloatArray:
-    broken = np.flatnonzero(~np.isfinite(output).all(axis=(1, 2)))
+def rooted(run: Run, root: Root) -> Run:
+    """The run with its predicted pelvis ``zeroed`` (set to the origin, where the training had it), ``subtracted`` from
+    all joints (for lifters trained without a pelvis at the origin), or ``kept``."""
+    if root == "kept":
+        return run
+    if root == "subtracted":
+        return Run(run.frames, run.poses_mm - run.poses_mm[:, ROOT : ROOT + 1])
+    poses_mm = run.poses_mm.copy()
+    poses_mm[:, ROOT] = 0
+    return Run(run.frames, poses_mm)
+
+
+def _decoded(run: Run, sequence: Sequence, decode: Decode) -> Run:
+    broken = np.flatnonzero(~np.isfinite(run.poses_mm).all(axis=(1, 2)))
     if broken.size:
         raise RunFailed(
-            f"{sequence.name}: the prediction is not finite at frame {broken[0]} "
-            f"({broken.size} of {len(output)} frames); nothing is scored"
+            f"{sequence.name}: the prediction is not finite at frame {run.frames[broken[0]]} "
+            f"({broken.size} of {len(run.frames)} frames); nothing is scored"
         )
-    poses_mm = decode(output, sequence).astype(np.float32, copy=True)
-    poses_mm[:, ROOT] = 0
-    return poses_mm
+    return Run(run.frames, decode(run.poses_mm.astype(np.float32), sequence.at(run.frames)))

@@ -3,13 +3,13 @@
 The idea is sacreBLEU's (Post, WMT 2018): figures whose protocols differ are not comparable, so the protocol travels
 with the figure. The long form names every choice and the short form abbreviates the names:
 
-    MPJPE|data:h36m|2d:sh|test:S9,S11|T:243|frames:all:566920|clips:overlap-last|avg:frame|joints:17|root:0|align:none|
-    flip:yes|unit:mm|space:camera|v:1          (one line)
+    MPJPE|protocol:all|data:h36m|2d:cpn|test:S9,S11|T:243|frames:all:543344|clips:overlap-last|avg:frame|joints:17|
+    root:0|align:none|flip:yes|unit:mm|space:camera|v:1          (one line)
 
 Figures are ranked against each other only within one ``group()``. T is shown but does not part groups under the
-frame set ``all``: there every frame is scored once whatever T is, so that T, like depth or width, is a property of
-the model and a reader wants to see what a longer window gains. With it go ``pad``, the number of sequences shorter
-than T (padding changes what the model sees of them, not which frames are scored), and ``clips``: a lifter that
+frame sets ``all`` and ``valid``: there every frame is scored once whatever T is, so that T, like depth or width, is a
+property of the model and a reader wants to see what a longer window gains. With it go ``pad``, the number of sequences
+shorter than T (padding changes what the model sees of them, not which frames are scored), and ``clips``: a lifter that
 answers for one frame needs a window a frame, one that answers for all does not. Under any other frame set the scored
 frames depend on all three, and they count. ``==`` compares everything.
 """
@@ -20,14 +20,17 @@ from dataclasses import dataclass
 
 from harness.errors import BadInput, suggestion
 
-#: Long key -> short key, in the order they are printed. ``pad`` and ``missing`` appear only when not zero.
+#: Long key -> short key, in the order they are printed.
 _SHORT_KEYS = {
-    "data": "d", "2d": "2", "test": "s", "T": "T", "frames": "n", "clips": "c", "avg": "a", "joints": "j",
-    "root": "r", "align": "l", "flip": "f", "unit": "u", "space": "x", "pad": "p", "missing": "m", "v": "v",
+    "protocol": "P", "data": "d", "2d": "2", "test": "s", "T": "T", "frames": "n", "clips": "c", "blocked": "b",
+    "avg": "a", "joints": "j", "root": "r", "align": "l", "flip": "f", "unit": "u", "space": "x", "truth": "t",
+    "xy": "y", "pad": "p", "missing": "m", "v": "v",
 }  # fmt: skip
+#: What a key that is not printed means: with these values it says nothing.
+_UNSAID = {"blocked": "0", "truth": "camera", "xy": "predicted", "pad": "edge:0", "missing": "0"}
 _LONG_KEYS = {short: long for long, short in _SHORT_KEYS.items()}
-#: Frame set under which every frame is scored once.
-_EVERY_FRAME = "all"
+#: Frame sets in which every frame is scored once.
+_EVERY_FRAME = ("all", "valid")
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,22 @@ class Signature:
     """One protocol; printed key in brackets.
 
     metric                figure it belongs to, ``MPJPE`` or another of ``harness.evaluation.metrics``
+    protocol              name of the rules as a whole, see harness.evaluation.protocol
     data, detector [2d]   names of the data set and of the source of its 2D keypoints
     test                  test subjects
     window [T]            frames the model sees at once
     frame_set, scored_frames [frames]  which frames count, and how many they are
     clips                 how sequences are cut: ``overlap-last``, ``sliding-centre``, see harness.data.clips
+    blocked               number of sequences that the protocol leaves out
     average [avg]         ``frame`` or ``action``: what the mean is taken over
-    joints, root          joints scored, and the joint at the origin
+    joints, root          joints scored, and the joint at the origin; ``0:kept``: of the truth alone
     align                 ``none`` or ``procrustes``
     flip                  whether predictions of the clip and of its mirror image are averaged
     unit, space           ``space:camera`` decodes without the truth, ``space:image`` with the true depth of the root
-    padded_sequences [pad:edge]        sequences shorter than the window, padded by their last frame
+    truth                 ``image``: the truth itself is in the image (2.5-D), not in camera space
+    xy                    ``input``: the predicted x and y were replaced by the detections'
+    padded_sequences, padding [pad]    sequences shorter than the window, and how they fill it: ``edge``, by their last
+                          frame, or ``resample``
     missing_truth_frames [missing]     frames left out for want of truth
     version [v]           of this rule book: it rises when the same words come to mean other figures
     """
@@ -56,16 +64,21 @@ class Signature:
     window: int
     scored_frames: int
     metric: str = "MPJPE"
-    frame_set: str = _EVERY_FRAME
+    protocol: str = "all"
+    frame_set: str = "all"
     clips: str = "overlap-last"
+    blocked: int = 0
     average: str = "frame"
-    joints: int = 17
-    root: int = 0
+    joints: str = "17"
+    root: str = "0"
     align: str = "none"
     flip: bool = True
     unit: str = "mm"
     space: str = "camera"
+    truth: str = "camera"
+    xy: str = "predicted"
     padded_sequences: int = 0
+    padding: str = "edge"
     missing_truth_frames: int = 0
     version: int = 1
 
@@ -82,25 +95,28 @@ class Signature:
         """Long key -> value, in the printed order, ``metric`` first."""
         every = {
             "metric": self.metric,
+            "protocol": self.protocol,
             "data": self.data,
             "2d": self.detector,
             "test": ",".join(self.test),
             "T": str(self.window),
             "frames": f"{self.frame_set}:{self.scored_frames}",
             "clips": self.clips,
+            "blocked": str(self.blocked),
             "avg": self.average,
-            "joints": str(self.joints),
-            "root": str(self.root),
+            "joints": self.joints,
+            "root": self.root,
             "align": self.align,
             "flip": "yes" if self.flip else "no",
             "unit": self.unit,
             "space": self.space,
-            "pad": f"edge:{self.padded_sequences}",
+            "truth": self.truth,
+            "xy": self.xy,
+            "pad": f"{self.padding if self.padded_sequences else 'edge'}:{self.padded_sequences}",
             "missing": str(self.missing_truth_frames),
             "v": str(self.version),
         }
-        absent = {"pad": self.padded_sequences == 0, "missing": self.missing_truth_frames == 0}
-        return {key: value for key, value in every.items() if not absent.get(key)}
+        return {key: value for key, value in every.items() if _UNSAID.get(key) != value}
 
     def long(self) -> str:
         """``MPJPE|data:h36m|2d:sh|…``"""
@@ -145,12 +161,15 @@ class Signature:
 
     @classmethod
     def _from_fields(cls, values: dict[str, str]) -> Signature:
+        values = {**_UNSAID, **values}
         frame_set, _, scored_frames = values["frames"].partition(":")
-        padding, _, padded_sequences = values.get("pad", "edge:0").partition(":")
-        if padding != "edge" or values["flip"] not in ("yes", "no"):
+        padding, _, padded_sequences = values["pad"].partition(":")
+        if padding not in ("edge", "resample") or values["flip"] not in ("yes", "no"):
             raise ValueError(f"pad must be edge:NUMBER and flip yes or no, not {padding!r} and {values['flip']!r}")
         return cls(
             metric=values["metric"],
+            # Before there was a choice it was not written.
+            protocol=values.get("protocol", "all"),
             data=values["data"],
             detector=values["2d"],
             test=tuple(values["test"].split(",")),
@@ -159,19 +178,23 @@ class Signature:
             scored_frames=int(scored_frames),
             clips=values["clips"],
             average=values["avg"],
-            joints=int(values["joints"]),
-            root=int(values["root"]),
+            blocked=int(values["blocked"]),
+            joints=values["joints"],
+            root=values["root"],
             align=values["align"],
             flip=values["flip"] == "yes",
             unit=values["unit"],
             space=values["space"],
+            truth=values["truth"],
+            xy=values["xy"],
             padded_sequences=int(padded_sequences),
-            missing_truth_frames=int(values.get("missing", "0")),
+            padding=padding,
+            missing_truth_frames=int(values["missing"]),
             version=int(values["v"]),
         )
 
     def _fields_of_the_model(self) -> set[str]:
-        return {"T", "pad", "clips"} if self.frame_set == _EVERY_FRAME else set()
+        return {"T", "pad", "clips"} if self.frame_set in _EVERY_FRAME else set()
 
 
 def _joined(fields: dict[str, str]) -> str:

@@ -17,6 +17,8 @@ from typing import Any
 from harness.evaluation.signature import Signature
 from harness.store.record import Record
 
+#: Choices that came later, and what runs recorded before were made with.
+_ADDED = {"windows": "auto", "protocol": "all", "space": "auto", "xy": "predicted", "root": "zeroed"}
 #: Below this number of seeds a spread says nothing, so none is shown.
 SEEDS_FOR_SPREAD = 3
 TEST_SET = "test set"
@@ -178,7 +180,7 @@ def _configurations(members: Iterable[Record]) -> list[list[Record]]:
 def _settings(run: Record) -> dict[str, Any]:
     """Everything that was chosen but the seed, on one level; weights that were not trained here are a choice too."""
     flat: dict[str, Any] = {}
-    for name, value in run["config"].items():
+    for name, value in {**_ADDED, **run["config"]}.items():
         if isinstance(value, Mapping):
             flat.update({f"{name}.{inner}" if name != "options" else inner: below for inner, below in value.items()})
         elif name != "seed":

@@ -3,6 +3,9 @@
 A lifter that answers for one frame has that frame's target alone, and every frame of a sequence can be that frame: the
 windows reach beyond its ends, which repeat, as they do when it is evaluated.
 
+Clips are gathered and encoded when their batch comes: a set that is mapped into memory (``harness.data.array_store``)
+stays there, and is shared by all processes that read it.
+
 The order of an epoch and its flips depend on the seed and the epoch's number alone, so a run that stopped in the
 middle of an epoch goes on with the very clips it would have seen.
 """
@@ -12,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,8 +42,54 @@ class Batch:
     whole_targets: Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """Clips of T frames side by side, as ``harness.data.normalise.Frames``: ``rows`` (B, T) of one sequence each."""
+
+    sequences: Many[Sequence]
+    rows: NDArray[np.intp]
+
+    @property
+    def name(self) -> str:
+        return ", ".join(dict.fromkeys(sequence.name for sequence in self.sequences))
+
+    @cached_property
+    def keypoints(self) -> FloatArray:
+        return self._gathered("keypoints")
+
+    @cached_property
+    def confidence(self) -> FloatArray:
+        return self._gathered("confidence")
+
+    @cached_property
+    def truth(self) -> NDArray[Any]:
+        return self._gathered("truth")
+
+    @cached_property
+    def poses_mm(self) -> NDArray[Any]:
+        return self._gathered("poses_mm")
+
+    @property
+    def mm_per_pixel(self) -> NDArray[Any] | None:
+        """All sequences of a data set's part have it or none."""
+        return None if self.sequences[0].mm_per_pixel is None else self._gathered("mm_per_pixel")
+
+    @property
+    def image_size(self) -> NDArray[np.float64]:
+        return np.stack([sequence.image_size for sequence in self.sequences])[:, None]  # (B, 1, 2)
+
+    @property
+    def focal(self) -> NDArray[np.float64]:
+        return np.stack([sequence.focal for sequence in self.sequences])[:, None]  # (B, 1, 2)
+
+    def _gathered(self, field: str) -> NDArray[Any]:
+        return np.stack(
+            [getattr(sequence, field)[rows] for sequence, rows in zip(self.sequences, self.rows, strict=True)]
+        )
+
+
 class TrainingClips:
-    """Windows of ``frames`` frames over ``sequences``, ``stride`` frames apart; memory is that of the frames once.
+    """Windows of ``frames`` frames over ``sequences``, ``stride`` frames apart.
 
     ``position`` is that of the one frame a lifter answers for, None where it answers for all of them;
     ``whole_targets`` adds the targets of all frames to the batches. With ``mirrored`` every clip is there twice, plain
@@ -60,9 +111,8 @@ class TrainingClips:
         """Raises BadInput when there is no training sequence."""
         if not sequences:
             raise BadInput("the data set has no training sequences; see harness data or give other --data")
-        self._inputs = np.concatenate([model_input(sequence, in_channels) for sequence in sequences])  # (F, J, C)
-        self._targets = np.concatenate([space.encode(sequence) for sequence in sequences])  # (F, J, 3)
-        self._windows = _windows(sequences, frames, stride, position)  # (clips, 3)
+        self._sequences, self._in_channels, self._space = sequences, in_channels, space
+        self._windows = _windows(sequences, frames, stride, position)  # (clips, 2)
         self._offsets = np.arange(frames)
         self._answers = slice(None) if position is None else slice(position, position + 1)
         self._whole_targets = whole_targets
@@ -90,9 +140,11 @@ class TrainingClips:
         return max(1, len(self) // batch_size)
 
     def _batch(self, chosen: NDArray[np.intp], flipped: NDArray[np.bool_]) -> Batch:
-        starts, firsts, lasts = self._windows[chosen].T[..., None]  # (B, 1) each
-        rows = np.clip(starts + self._offsets, firsts, lasts)  # (B, T)
-        inputs, targets = self._inputs[rows], self._targets[rows]  # (B, T, J, C), (B, T, J, 3)
+        numbers, starts = self._windows[chosen].T
+        sequences = [self._sequences[number] for number in numbers]
+        last = np.array([len(sequence) - 1 for sequence in sequences])[:, None]
+        clips = Clips(sequences, np.clip(starts[:, None] + self._offsets, 0, last))
+        inputs, targets = model_input(clips, self._in_channels), self._space.encode(clips)  # (B, T, J, C), (B, T, J, 3)
         inputs[flipped] = mirror(inputs[flipped])
         targets[flipped] = mirror(targets[flipped])
         whole = torch.from_numpy(targets)
@@ -107,15 +159,12 @@ def mirror(poses: FloatArray) -> FloatArray:
 
 
 def _windows(sequences: Many[Sequence], frames: int, stride: int, position: int | None) -> NDArray[np.int64]:
-    """(clips, 3): where the window starts, and the first and last row of its sequence, beyond which rows repeat."""
+    """(clips, 2): the number of the sequence, and where in it the window starts; it may reach beyond the ends."""
     windows = []
-    first = 0
-    for sequence in sequences:
+    for number, sequence in enumerate(sequences):
         if position is None:
             starts = np.asarray(window_starts(len(sequence), frames, stride))
         else:
             starts = np.arange(0, len(sequence), stride) - position
-        bounds = np.full((len(starts), 2), (first, first + len(sequence) - 1))
-        windows.append(np.column_stack([first + starts, bounds]))
-        first += len(sequence)
+        windows.append(np.column_stack([np.full(len(starts), number), starts]))
     return np.concatenate(windows)

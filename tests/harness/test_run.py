@@ -70,7 +70,7 @@ def test_a_run_is_one_whole_record(tmp_path: Path) -> None:
     assert set(record["floors"]) == {"zero_depth", "mean_pose", "linear"}
     assert record["cost"]["macs_by_operator"]["scan"] > 0
     assert record["cost"]["scan_backend"] in ("native", "chunked")
-    assert record["signature"]["long"].startswith("MPJPE|data:synthetic|2d:sh|test:")
+    assert record["signature"]["long"].startswith("MPJPE|protocol:all|data:synthetic|2d:sh|test:")
     assert len(record["data"]["digest_test"]) == 64
     # Six steps teach nothing, and the record has to say so.
     assert not record["beats_floors"]

@@ -40,6 +40,16 @@ def test_without_distortion_a_point_lies_where_similar_triangles_say() -> None:
     assert PLAIN.project(np.array([1000.0, -500.0, 2000.0])) == pytest.approx([510 + 250, 390 - 100])
 
 
+@pytest.mark.parametrize("camera", [*RIG_CAMERAS, pytest.param(PLAIN, id="plain")])
+def test_back_projection_undoes_projection(camera: Camera) -> None:
+    depth_mm = np.random.default_rng(2).uniform(1500, 9000, (40, 17))
+    pixels = np.random.default_rng(3).uniform(20, 780, (40, 17, 2))
+    points = camera.back_project(pixels, depth_mm)
+    assert points[..., 2] == pytest.approx(depth_mm)
+    assert camera.project(points) == pytest.approx(pixels, abs=1e-8)
+    assert camera.back_project(camera.project(points), depth_mm) == pytest.approx(points, abs=1e-6)
+
+
 def test_points_far_outside_the_view_are_held_at_its_edge() -> None:
     assert PLAIN.project(np.array([9000.0, 0.0, 1000.0])) == pytest.approx([1010.0, 390.0])
 

@@ -150,5 +150,5 @@ def test_bursts_have_the_rate_and_the_length() -> None:
 
 
 def test_an_unknown_preset() -> None:
-    with pytest.raises(BadInput, match=r"unknown detector 'shh'. Did you mean: sh\? There are: gt, sh, cpn, wild"):
+    with pytest.raises(BadInput, match=r"unknown detector 'shh'. Did you mean: sh\? There are: sh, gt, cpn, wild"):
         run("shh", 5)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.data.camera import Camera
+from harness.data.normalise import true_poses_mm
 from harness.data.sequence import Sequence
+from harness.evaluation.predict import Run
 
 CAMERA = Camera("c", 1000, 1002, focal=(1145.0, 1143.0), centre=(512.0, 515.0))
 
@@ -26,5 +29,15 @@ def filmed(name: str = "S9/Walk/1/c", length: int = 12, seed: int = 0, fps: floa
         fps=fps,
         keypoints=CAMERA.project(poses).astype(np.float32),
         confidence=np.ones((length, 17), dtype=np.float32),
-        poses_mm=poses.astype(np.float32),
+        truth=poses.astype(np.float32),
     )
+
+
+def truth(sequence: Sequence) -> NDArray[np.float64]:
+    """(T, 17, 3) mm in camera space, relative to the pelvis."""
+    return true_poses_mm(sequence, "camera")
+
+
+def whole(prediction: NDArray[np.floating]) -> list[Run]:
+    """One answer for every frame of a sequence."""
+    return [Run(np.arange(len(prediction)), prediction)]

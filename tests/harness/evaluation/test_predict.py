@@ -73,10 +73,10 @@ def test_every_frame_gets_its_own_answer(frames: int, batch_size: int) -> None:
         batch_size=batch_size,
     )
     for result, sequence in zip(results, SEQUENCES, strict=True):
-        assert result.dtype == np.float32
         expected = np.concatenate([10 * sequence.keypoints * [1, 2], np.full((len(sequence), 17, 1), 70)], axis=-1)
-        expected[:, 0] = 0
-        np.testing.assert_allclose(result, expected, rtol=1e-6)
+        (run,) = result
+        np.testing.assert_array_equal(run.frames, np.arange(len(sequence)))
+        np.testing.assert_allclose(run.poses_mm, expected, rtol=1e-6)
 
 
 def test_batches_hold_clips_of_several_sequences_and_progress_is_told() -> None:
@@ -100,12 +100,12 @@ def test_flip_averages_the_clip_and_its_mirror_image() -> None:
             return output
 
     (sequence,) = SEQUENCES[:1]
-    (plain,) = predict(Lopsided(), [sequence], cutting=overlap_last(9), inputs=pixels, decode=to_mm, flip=False)
-    (mean,) = predict(Lopsided(), [sequence], cutting=overlap_last(9), inputs=pixels, decode=to_mm, flip=True)
+    ((plain,),) = predict(Lopsided(), [sequence], cutting=overlap_last(9), inputs=pixels, decode=to_mm, flip=False)
+    ((mean,),) = predict(Lopsided(), [sequence], cutting=overlap_last(9), inputs=pixels, decode=to_mm, flip=True)
     # The shift in x is undone by the mirror, and the knee's error is shared between the two knees.
-    np.testing.assert_allclose(mean[:, 1:, 0], plain[:, 1:, 0] - 10, rtol=1e-5)
-    np.testing.assert_allclose(mean[:, 2, 1], plain[:, 2, 1] - 30, rtol=1e-5)
-    np.testing.assert_allclose(mean[:, 5, 1], plain[:, 5, 1] + 30, rtol=1e-5)
+    np.testing.assert_allclose(mean.poses_mm[:, :, 0], plain.poses_mm[:, :, 0] - 10, rtol=1e-5)
+    np.testing.assert_allclose(mean.poses_mm[:, 2, 1], plain.poses_mm[:, 2, 1] - 30, rtol=1e-5)
+    np.testing.assert_allclose(mean.poses_mm[:, 5, 1], plain.poses_mm[:, 5, 1] + 30, rtol=1e-5)
 
 
 def test_flipping_exchanges_the_sides_and_twice_is_the_identity() -> None:
@@ -178,8 +178,9 @@ def test_a_lifter_of_one_frame_answers_for_every_frame(position: int, outputs: L
         OneFrame(5, position), SEQUENCES, cutting=cutting, inputs=pixels, decode=to_mm, flip=True, batch_size=4
     )
     plain = predict(Lifter(), SEQUENCES, cutting=overlap_last(5), inputs=pixels, decode=to_mm, flip=True)
-    for result, expected in zip(results, plain, strict=True):
-        np.testing.assert_array_equal(result, expected)
+    for (run,), (expected,) in zip(results, plain, strict=True):
+        np.testing.assert_array_equal(run.frames, expected.frames)
+        np.testing.assert_array_equal(run.poses_mm, expected.poses_mm)
 
 
 def test_sliding_windows_take_one_frame_of_all_that_come_out() -> None:
@@ -193,4 +194,4 @@ def test_sliding_windows_take_one_frame_of_all_that_come_out() -> None:
     results = predict(
         Numbering(), SEQUENCES, cutting=sliding(5, 3, "all"), inputs=pixels, decode=to_mm, flip=False
     )  # fmt: skip
-    assert all((result[:, 1:] == 30).all() for result in results)
+    assert all((run.poses_mm == 30).all() for (run,) in results)

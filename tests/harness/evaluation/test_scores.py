@@ -7,27 +7,33 @@ import json
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from harness.data.normalise import root_relative_mm
-from harness.data.sequence import FloatArray, Sequence
+from harness.data.sequence import Sequence
 from harness.errors import BadInput, RunFailed
 from harness.evaluation import metrics
-from harness.evaluation.scores import score
-from tests.harness.evaluation.scenes import filmed
+from harness.evaluation.scores import Scores
+from harness.evaluation.scores import score as score_runs
+from tests.harness.evaluation.scenes import filmed, truth, whole
 
+Float64Array = NDArray[np.float64]
 WALK, WALK_AGAIN = filmed("S9/Walk/1/a", 10), filmed("S9/Walk/1/b", 10, seed=1)
 RUN = filmed("S11/Run/1/a", 30, seed=2, fps=25.0)
 
 
-def shifted(sequence: Sequence, mm: float) -> FloatArray:
+def score(predictions: list[Float64Array], sequences: list[Sequence]) -> Scores:
+    return score_runs([whole(prediction) for prediction in predictions], sequences)
+
+
+def shifted(sequence: Sequence, mm: float) -> Float64Array:
     """The truth with all joints but the root moved aside by ``mm``."""
-    prediction = root_relative_mm(sequence).copy()
+    prediction = truth(sequence).copy()
     prediction[:, 1:, 0] += mm
     return prediction
 
 
-def noisy(sequence: Sequence) -> FloatArray:
-    prediction = root_relative_mm(sequence).copy()
+def noisy(sequence: Sequence) -> Float64Array:
+    prediction = truth(sequence).copy()
     prediction[:, 1:] += np.random.default_rng(0).normal(0, 40, prediction[:, 1:].shape)
     return prediction
 
@@ -35,11 +41,11 @@ def noisy(sequence: Sequence) -> FloatArray:
 def without_truth(sequence: Sequence, *frames: int) -> Sequence:
     poses_mm = sequence.poses_mm.copy()
     poses_mm[list(frames), 5] = np.nan
-    return dataclasses.replace(sequence, poses_mm=poses_mm)
+    return dataclasses.replace(sequence, truth=poses_mm)
 
 
 def test_the_truth_scores_zero() -> None:
-    scores = score([root_relative_mm(WALK)], [WALK])
+    scores = score([truth(WALK)], [WALK])
     assert scores.p1_mm == scores.mpjve_mm_per_frame == scores.acceleration_mm_per_s2 == 0
     assert scores.p2_mm == pytest.approx(0, abs=1e-9)
     assert scores.frames == 10
@@ -69,7 +75,7 @@ def test_differences_in_time_stay_within_a_sequence() -> None:
 
 
 def test_acceleration_per_second_uses_each_sequences_frame_rate() -> None:
-    per_frame = [metrics.acceleration_error(noisy(sequence), root_relative_mm(sequence)) for sequence in (WALK, RUN)]
+    per_frame = [metrics.acceleration_error(noisy(sequence), truth(sequence)) for sequence in (WALK, RUN)]
     scores = score([noisy(WALK), noisy(RUN)], [WALK, RUN])
     assert scores.acceleration_mm_per_frame2 == pytest.approx(np.concatenate(per_frame).mean())
     expected = np.concatenate([per_frame[0] * 50.0**2, per_frame[1] * 25.0**2]).mean()
@@ -77,12 +83,12 @@ def test_acceleration_per_second_uses_each_sequences_frame_rate() -> None:
 
 
 def test_each_metric_is_the_mean_over_frames() -> None:
-    prediction, truth = noisy(RUN), root_relative_mm(RUN)
+    prediction, target = noisy(RUN), truth(RUN)
     scores = score([prediction], [RUN])
-    assert scores.p1_mm == pytest.approx(metrics.mpjpe(prediction, truth).mean())
-    assert scores.p2_mm == pytest.approx(metrics.p_mpjpe(prediction, truth).mean())
-    assert scores.n_mpjpe_mm == pytest.approx(metrics.n_mpjpe(prediction, truth).mean())
-    assert scores.mpjve_mm_per_frame == pytest.approx(metrics.mpjve(prediction, truth).mean())
+    assert scores.p1_mm == pytest.approx(metrics.mpjpe(prediction, target).mean())
+    assert scores.p2_mm == pytest.approx(metrics.p_mpjpe(prediction, target).mean())
+    assert scores.n_mpjpe_mm == pytest.approx(metrics.n_mpjpe(prediction, target).mean())
+    assert scores.mpjve_mm_per_frame == pytest.approx(metrics.mpjve(prediction, target).mean())
 
 
 def test_missing_truth_is_left_out_and_counted() -> None:
@@ -90,12 +96,12 @@ def test_missing_truth_is_left_out_and_counted() -> None:
     prediction = noisy(RUN)
     scores = score([prediction], [sequence])
     kept = np.delete(np.arange(30), [4, 11])
-    truth = root_relative_mm(RUN)
+    target = truth(RUN)
     assert (scores.frames, scores.missing_truth_frames) == (28, 2)
-    assert scores.p1_mm == pytest.approx(metrics.mpjpe(prediction, truth)[kept].mean())
-    assert scores.p2_mm == pytest.approx(metrics.p_mpjpe(prediction, truth)[kept].mean())
-    velocity = np.delete(metrics.mpjve(prediction, truth), [3, 4, 10, 11])
-    acceleration = np.delete(metrics.acceleration_error(prediction, truth), [2, 3, 4, 9, 10, 11])
+    assert scores.p1_mm == pytest.approx(metrics.mpjpe(prediction, target)[kept].mean())
+    assert scores.p2_mm == pytest.approx(metrics.p_mpjpe(prediction, target)[kept].mean())
+    velocity = np.delete(metrics.mpjve(prediction, target), [3, 4, 10, 11])
+    acceleration = np.delete(metrics.acceleration_error(prediction, target), [2, 3, 4, 9, 10, 11])
     assert scores.mpjve_mm_per_frame == pytest.approx(velocity.mean())
     assert scores.acceleration_mm_per_frame2 == pytest.approx(acceleration.mean())
 
@@ -118,7 +124,7 @@ def test_a_prediction_that_is_not_finite_is_no_figure() -> None:
 def test_predictions_must_match_the_sequences() -> None:
     with pytest.raises(BadInput, match="1 predictions for 2 sequences"):
         score([noisy(WALK)], [WALK, RUN])
-    with pytest.raises(BadInput, match=r"S11/Run/1/a: the prediction is \(10, 17, 3\), the truth \(30, 17, 3\)"):
+    with pytest.raises(BadInput, match=r"S11/Run/1/a: frame 10 is not predicted \(20 of 30 frames are not\)"):
         score([noisy(WALK)], [RUN])
     with pytest.raises(BadInput, match="0 predictions"):
         score([], [])

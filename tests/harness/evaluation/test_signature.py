@@ -14,10 +14,12 @@ from harness.evaluation.signature import Signature
 
 HUMAN36M = Signature(data="h36m", detector="sh", test=("S9", "S11"), window=243, scored_frames=566920)
 LONG = (
-    "MPJPE|data:h36m|2d:sh|test:S9,S11|T:243|frames:all:566920|clips:overlap-last|avg:frame|joints:17|root:0|"
+    "MPJPE|protocol:all|data:h36m|2d:sh|test:S9,S11|T:243|frames:all:566920|clips:overlap-last|avg:frame|joints:17|root:0|"
     "align:none|flip:yes|unit:mm|space:camera|v:1"
 )
-SHORT = "MPJPE|d:h36m|2:sh|s:S9,S11|T:243|n:all:566920|c:overlap-last|a:frame|j:17|r:0|l:none|f:yes|u:mm|x:camera|v:1"
+SHORT = (
+    "MPJPE|P:all|d:h36m|2:sh|s:S9,S11|T:243|n:all:566920|c:overlap-last|a:frame|j:17|r:0|l:none|f:yes|u:mm|x:camera|v:1"
+)
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="|,:", exclude_categories=("Z", "C")), min_size=1)
 signatures = st.builds(
@@ -65,8 +67,12 @@ def test_both_forms_are_read_back(signature: Signature) -> None:
         ({"scored_frames": 500000}, "frames"),
         ({"frame_set": "motionbert"}, "frames"),
         ({"average": "action"}, "avg"),
-        ({"joints": 14}, "joints"),
-        ({"root": 14}, "root"),
+        ({"joints": "14:smpl"}, "joints"),
+        ({"root": "0:kept"}, "root"),
+        ({"protocol": "videopose3d"}, "protocol"),
+        ({"blocked": 12}, "blocked"),
+        ({"truth": "image"}, "truth"),
+        ({"xy": "input"}, "xy"),
         ({"align": "procrustes"}, "align"),
         ({"flip": False}, "flip"),
         ({"unit": "m"}, "unit"),

@@ -19,7 +19,7 @@ def test_text_fits_the_terminal_whatever_the_names_are() -> None:
 
 def test_text_of_a_typical_store() -> None:
     lines = table.text(records.typical()).splitlines()
-    assert lines[0].startswith("MPJPE|data:motion|2d:sh|test:S7,S8|")
+    assert lines[0].startswith("MPJPE|protocol:all|data:motion|2d:sh|test:S7,S8|")
     best = next(line for line in lines if line.startswith("posemamba-s "))
     assert " ".join(best.split()) == "posemamba-s 27 3 61.4 ± 0.4 46.3 58.3 7.24 4.42 1.47 M 30.4 M 212 690 yes ok"
     assert any(line.split() == ["floor:", "mean", "pose", "231.2", "188.0"] for line in lines)
@@ -80,7 +80,7 @@ def test_csv_has_raw_figures_and_the_protocol() -> None:
     best = next(row for row in rows if row["model"] == "posemamba-s" and row["frames"] == "27")
     assert float(best["p1_sd_mm"]) > 0.1
     assert best["params_total"] == "1470211"
-    assert best["protocol"].startswith("MPJPE|data:motion|2d:sh|")
+    assert best["protocol"].startswith("MPJPE|protocol:all|data:motion|2d:sh|")
     assert {row["group"] for row in rows} == {"motion-sh", "motion-gt"}
     assert next(row for row in rows if row["status"] == "oom")["reason"].startswith("out of memory")
 

@@ -23,7 +23,7 @@ def make_sequence(name: str, length: int, seed: int) -> Sequence:
         fps=50.0,
         keypoints=pixels.astype(np.float32),
         confidence=np.ones((length, 17), dtype=np.float32),
-        poses_mm=poses.astype(np.float32),
+        truth=poses.astype(np.float32),
     )
 
 
