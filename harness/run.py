@@ -14,7 +14,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,7 +27,7 @@ from harness import allocator, atomic_file, contract, data, environment, models
 from harness.assessment import assess, cutting, describe, require_fitting
 from harness.config import AUTO, RunConfig
 from harness.data.normalise import TargetSpace, target_space
-from harness.data.sequence import Dataset, digest
+from harness.data.sequence import Dataset
 from harness.errors import BadInput, Interrupted, ResultsBusy
 from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
@@ -40,11 +40,15 @@ from harness.training.loop import Progress, Training, train
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run whose inputs have all been checked: nothing expensive has happened yet."""
+    """A run whose inputs have all been checked: nothing expensive has happened yet.
+
+    ``described`` is the record's ``data`` entry, with the digests of the very arrays, read once.
+    """
 
     config: RunConfig
     model: nn.Module
     dataset: Dataset
+    described: Mapping[str, Any]
     space: TargetSpace
     clips: TrainingClips
     warnings: tuple[str, ...]
@@ -74,7 +78,7 @@ def _finished(prepared: Prepared, store: Store) -> dict[str, Any] | None:
     record = store.find(prepared.config.run_id())
     if record is None or record["status"] != "ok":
         return None
-    if record["data"] != describe(prepared.dataset, prepared.config.data):
+    if record["data"] != prepared.described:
         raise BadInput(
             f"{record['id']} is finished, but {prepared.config.data} has changed since; repeat it with --again, "
             "or use another --results folder"
@@ -110,7 +114,7 @@ def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
         whole_targets=stated.auxiliary,
         mirrored=chosen.flip == "both",
     )
-    return Prepared(config, model, dataset, space, clips, tuple(said))
+    return Prepared(config, model, dataset, describe(dataset, config.data), space, clips, tuple(said))
 
 
 def _space(config: RunConfig, dataset: Dataset) -> TargetSpace:
@@ -203,7 +207,7 @@ def _opening(prepared: Prepared) -> dict[str, Any]:
         "seed": config.seed,
         "started": _now(),
         "environment": environment.capture(),
-        "data": describe(dataset, config.data),
+        "data": prepared.described,
         "warnings": [*prepared.warnings, *dataset.notes],
     }
 
@@ -222,7 +226,7 @@ def _train(prepared: Prepared, folder: Path) -> Progress:
         seed=config.seed,
         folder=folder,
         device=torch.device(config.device),
-        data_digest=digest(prepared.dataset.train),
+        data_digest=prepared.described["digest_train"],
         save_every_s=float(os.environ.get("HARNESS_SAVE_EVERY_S", "60")),
         report=lambda progress, share, loss: line.update(share, f"step {progress.step}  loss {loss:.4f}"),
     )

@@ -11,8 +11,9 @@
     3dhp         P-STMO, MotionAGFormer and others on MPI-INF-3DHP: valid frames, one window each, with PCK and AUC
     3dpw         3DPW: valid frames of all persons, 14 joints
 
-What each does was read in the authors' evaluation code. Two of its accidents are not repeated: a video shorter than T
-is resampled without chance (``harness.data.clips.split_videos``), and a frame whose error is exactly zero counts.
+What each does was read in the authors' evaluation code. Three of its accidents are not repeated: a video shorter than T
+is resampled without chance (``harness.data.clips.split_videos``), a frame whose error is exactly zero counts, and
+velocities are differences within a window, where MixSTE's code takes them across the windows' borders, too.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def test_p_mpjpe_equals_the_slow_way_frame_by_frame() -> None:
 def test_p_mpjpe_does_not_depend_on_how_many_frames_are_aligned_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     prediction, target = pair(50)
     whole = metrics.p_mpjpe(prediction, target)
-    monkeypatch.setattr(metrics, "_ALIGNED_AT_ONCE", 7)
+    monkeypatch.setattr(metrics, "_BLOCK_FRAMES", 7)
     np.testing.assert_allclose(metrics.p_mpjpe(prediction, target), whole, rtol=1e-12)
 
 
