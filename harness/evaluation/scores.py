@@ -157,30 +157,60 @@ def has_truth(sequence: Sequence) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(sequence.truth).all(axis=(1, 2)))
 
 
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """All runs of a sequence, one after the other: ``run`` (N,) is the number of each answer's."""
+
+    frames: NDArray[np.intp]
+    poses_mm: NDArray[np.floating]
+    run: NDArray[np.intp]
+
+    @staticmethod
+    def joined(runs: List[Run]) -> _Answers:
+        numbers = np.repeat(np.arange(len(runs)), [len(run.frames) for run in runs])
+        return _Answers(
+            np.concatenate([run.frames for run in runs]), np.concatenate([run.poses_mm for run in runs]), numbers
+        )
+
+    def at(self, chosen: NDArray[np.intp]) -> _Answers:
+        return _Answers(self.frames[chosen], self.poses_mm[chosen], self.run[chosen])
+
+    def last_of_each(self) -> NDArray[np.intp]:
+        """Of a frame that a run answers for several times the last answer, as assignment by a list of frames has it."""
+        return _last_of_each(self.run, self.frames)
+
+
 def _errors(runs: List[Run], sequence: Sequence, protocol: Protocol, joints: list[int]) -> _SequenceErrors:
     if not runs:
         raise BadInput(f"{sequence.name}: nothing is predicted for it")
     if protocol.frame_set == "all":
         _require_every_frame(runs, sequence)
-    kept = [_last_answers(run) if protocol.repeats == "frame" else run for run in runs]
-    clips = np.zeros(len(sequence))
-    for run in kept:
-        np.add.at(clips, run.frames, 1.0)
-    share = 1.0 / np.maximum(clips, 1.0) if protocol.repeats == "frame" else np.ones(len(sequence))
-    parts = [_run_errors(run, sequence, share, protocol, joints) for run in kept]
-    joined = {name: _Weighed.joined([part[name] for part in parts]) for name in parts[0]}
-    if not joined["p1_mm"].values.size:
+    every = _Answers.joined(runs)
+    answers = every.at(every.last_of_each()) if protocol.repeats == "frame" else every
+    shown = sequence.at(answers.frames)
+    valid = np.ones(len(answers.frames), dtype=bool) if shown.valid is None else shown.valid
+    present = valid & has_truth(shown)
+    target = true_poses_mm(shown, protocol.truth_of(sequence.space))
+    _check(answers, sequence, present)
+    if not present.any():
         raise BadInput(f"{sequence.name}: no frame has finite 3D truth; leave the sequence out")
+    parts = _parts(answers, target, present, _weights(answers, protocol)[present], protocol, joints)
     if protocol.by_video:
         for name in ("velocity_mm", "acceleration_mm"):
-            joined[name] = _weighing(joined[name], joined["p1_mm"].total)
-    missing = sum(int((~has_truth(sequence.at(run.frames)) & _is_valid(sequence, run)).sum()) for run in kept)
+            parts[name] = _weighing(parts[name], parts["p1_mm"].total)
     return _SequenceErrors(
         sequence,
-        published_acceleration_mm=_published_acceleration(runs, sequence, protocol),
-        missing_truth_frames=missing,
-        **joined,
+        published_acceleration_mm=_published_acceleration(every, sequence, protocol),
+        missing_truth_frames=int((valid & ~present).sum()),
+        **parts,
     )
+
+
+def _weights(answers: _Answers, protocol: Protocol) -> Float64Array:
+    """(N,) 1, or a frame's share where several runs answer for it and it counts once."""
+    if protocol.repeats == "each":
+        return np.ones(len(answers.frames))
+    return np.asarray(1.0 / np.bincount(answers.frames)[answers.frames])
 
 
 def _require_every_frame(runs: List[Run], sequence: Sequence) -> None:
@@ -194,18 +224,21 @@ def _require_every_frame(runs: List[Run], sequence: Sequence) -> None:
         )
 
 
-def _run_errors(
-    run: Run, sequence: Sequence, share: Float64Array, protocol: Protocol, joints: list[int]
+def _parts(
+    answers: _Answers,
+    target: Float64Array,
+    present: NDArray[np.bool_],
+    weights: Float64Array,
+    protocol: Protocol,
+    joints: list[int],
 ) -> dict[str, _Weighed]:
-    target, present = _truth(run, sequence, protocol)
-    _check(run, sequence, present)
     # Zeros stand in where nothing counts; the masks take those frames and their neighbours out again.
-    whole, target = (np.where(present[:, None, None], poses, 0.0)[:, joints] for poses in (run.poses_mm, target))
+    whole, target = (np.where(present[:, None, None], poses, 0.0)[:, joints] for poses in (answers.poses_mm, target))
     known, truth = whole[present], target[present]
-    pairs = present[1:] & present[:-1] & (np.diff(run.frames) == 1)
+    neighbours = (np.diff(answers.frames) == 1) & (np.diff(answers.run) == 0)
+    pairs = present[1:] & present[:-1] & neighbours
     triples = pairs[1:] & pairs[:-1]
     joints_mm = metrics.per_joint_errors(known, truth)
-    weights = share[run.frames[present]]
     pck_joints = [joints.index(joint) for joint in protocol.pck_joints]
     nothing = _Weighed(np.empty(0), np.empty(0))
     measured, known_truth = known[:, pck_joints], truth[:, pck_joints]
@@ -221,40 +254,25 @@ def _run_errors(
     }
 
 
-def _truth(run: Run, sequence: Sequence, protocol: Protocol) -> tuple[Float64Array, NDArray[np.bool_]]:
-    """True poses (K, 17, 3) of the run's frames, and which of them (K,) count."""
-    frames = sequence.at(run.frames)
-    target = true_poses_mm(frames, protocol.truth_of(sequence.space))
-    return target, has_truth(frames) & _is_valid(sequence, run)
+def _last_of_each(*columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Places, ascending, of the last of all rows that are equal."""
+    rows = np.stack(columns, axis=1)[::-1]
+    _, from_the_end = np.unique(rows, axis=0, return_index=True)
+    return np.sort(len(rows) - 1 - from_the_end)
 
 
-def _is_valid(sequence: Sequence, run: Run) -> NDArray[np.bool_]:
-    return np.ones(len(run.frames), dtype=bool) if sequence.valid is None else sequence.valid[run.frames]
-
-
-def _last_answers(run: Run) -> Run:
-    """Of a frame that the run answers for several times, the last answer, as assignment by a list of frames has it."""
-    chosen = _last_of_each(run.frames)
-    return run if len(chosen) == len(run.frames) else Run(run.frames[chosen], run.poses_mm[chosen])
-
-
-def _last_of_each(frames: NDArray[np.intp]) -> NDArray[np.intp]:
-    _, from_the_end = np.unique(frames[::-1], return_index=True)
-    return np.sort(len(frames) - 1 - from_the_end)
-
-
-def _published_acceleration(runs: List[Run], sequence: Sequence, protocol: Protocol) -> _Weighed:
+def _published_acceleration(answers: _Answers, sequence: Sequence, protocol: Protocol) -> _Weighed:
     """MotionAGFormer's figure: summed by frame over the clips, divided by their number; a clip's last two have 0."""
     if protocol.name != "motionbert":
         return _Weighed(np.empty(0), np.empty(0))
+    shown = sequence.at(answers.frames)
+    target = np.where(has_truth(shown)[:, None, None], true_poses_mm(shown, protocol.truth_of(sequence.space)), 0.0)
+    first_of_three = np.flatnonzero(answers.run[2:] == answers.run[:-2])
+    error = metrics.acceleration_error(answers.poses_mm, target)[first_of_three]
+    chosen = _last_of_each(answers.run[first_of_three], answers.frames[first_of_three])
     total, clips = np.zeros(len(sequence)), np.zeros(len(sequence))
-    for run in runs:
-        target, present = _truth(run, sequence, protocol)
-        if len(run.frames) > 2 and present.all():
-            error = metrics.acceleration_error(run.poses_mm, target)
-            chosen = _last_of_each(run.frames[:-2])
-            total[run.frames[:-2][chosen]] += error[chosen]
-        clips[np.unique(run.frames)] += 1
+    np.add.at(total, answers.frames[first_of_three][chosen], error[chosen])
+    np.add.at(clips, answers.frames[answers.last_of_each()], 1)
     return _equal(total[clips > 0] / clips[clips > 0])
 
 
@@ -266,15 +284,15 @@ def _weighing(part: _Weighed, total: float) -> _Weighed:
     return part if not part.values.size else _Weighed(part.values, part.weights * (total / part.total))
 
 
-def _check(run: Run, sequence: Sequence, present: NDArray[np.bool_]) -> None:
-    if run.poses_mm.shape != (len(run.frames), JOINT_COUNT, 3):
-        expected = (len(run.frames), JOINT_COUNT, 3)
-        raise BadInput(f"{sequence.name}: the prediction is {run.poses_mm.shape}, the truth {expected}")
-    broken = np.flatnonzero(present & ~np.isfinite(run.poses_mm).all(axis=(1, 2)))
+def _check(answers: _Answers, sequence: Sequence, present: NDArray[np.bool_]) -> None:
+    expected = (len(answers.frames), JOINT_COUNT, 3)
+    if answers.poses_mm.shape != expected:
+        raise BadInput(f"{sequence.name}: the prediction is {answers.poses_mm.shape}, the truth {expected}")
+    broken = np.flatnonzero(present & ~np.isfinite(answers.poses_mm).all(axis=(1, 2)))
     if broken.size:
         raise RunFailed(
-            f"{sequence.name}: the prediction is not finite at frame {run.frames[broken[0]]} "
-            f"({broken.size} of {len(run.frames)} frames); nothing is scored"
+            f"{sequence.name}: the prediction is not finite at frame {answers.frames[broken[0]]} "
+            f"({broken.size} of {len(answers.frames)} frames); nothing is scored"
         )
 
 
