@@ -153,7 +153,6 @@ def _page(records: Sequence[Record], sections: Sequence[Section], title: str) ->
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         summary=_summary(records),
         groups=_why_groups(sections),
-        columns=table.COLUMNS,
         sections=sections,
     )
 

@@ -37,6 +37,8 @@ class Row:
     n_mpjpe_mm: float | None = None
     mpjve_mm_per_frame: float | None = None
     acceleration_mm_per_frame2: float | None = None
+    pck150_percent: float | None = None
+    auc_percent: float | None = None
     params_total: int | None = None
     macs_fvcore_per_frame: float | None = None
     train_frames_per_s: float | None = None
@@ -49,13 +51,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is printed: heading with unit, and what stands in it for a row. ``number`` ones align right."""
+    """A column as it is printed: heading with unit, and what stands in it for a row.
+
+    ``number`` ones align right; one that is not ``always`` there is left out of a table where no row has its figure.
+    """
 
     heading: str
     unit: str
     cell: Callable[[Row], str]
     meaning: str
     number: bool = True
+    always: bool = True
 
 
 def _speed_cell(row: Row) -> str:
@@ -75,6 +81,8 @@ COLUMNS = (
     Column("veloc.", "mm/f", lambda row: decimal(row.mpjve_mm_per_frame, 2), "velocity error, mm per frame"),
     Column("accel.", "mm/f²", lambda row: decimal(row.acceleration_mm_per_frame2, 2),
            "acceleration error, mm per frame squared"),
+    Column("PCK", "%", lambda row: decimal(row.pck150_percent), "joints nearer than 150 mm", always=False),
+    Column("AUC", "%", lambda row: decimal(row.auc_percent), "the same, mean over 31 thresholds to 150 mm", always=False),
     Column("params", "", lambda row: prefixed(row.params_total), "all parameters"),
     Column("MACs", "/frame", lambda row: prefixed(row.macs_fvcore_per_frame),
            "multiply-accumulates for each frame that comes out, by fvcore with attention and scan counted"),
@@ -101,10 +109,16 @@ class Table:
         apart = ", ".join(f"{field} {value}" for field, value in self.group.differs.items())
         return f"{protocol} (apart from the others by {apart})" if apart else protocol
 
+    @property
+    def columns(self) -> list[Column]:
+        """Those of COLUMNS that this table has."""
+        return [column for column in COLUMNS if column.always or any(column.cell(row) != MISSING for row in self.rows)]
+
     def cells(self) -> list[list[str]]:
         """What is printed, row by row. A floor has no cost, so that nothing is missing there."""
+        columns = self.columns
         return [
-            [column.cell(row).replace(MISSING, "") if row.kind == "floor" else column.cell(row) for column in COLUMNS]
+            [column.cell(row).replace(MISSING, "") if row.kind == "floor" else column.cell(row) for column in columns]
             for row in self.rows
         ]
 
@@ -118,13 +132,18 @@ class Table:
         # A signature has no spaces to wrap at, so it is given some for the time of wrapping.
         heading = textwrap.wrap(self.heading.replace("|", "| "), WIDTH, break_on_hyphens=False)
         return "\n".join(
-            [*(line.replace("| ", "|") for line in heading), "", *_aligned(self.cells()), *_wrapped(self.notes)]
+            [
+                *(line.replace("| ", "|") for line in heading),
+                "",
+                *_aligned(self.columns, self.cells()),
+                *_wrapped(self.notes),
+            ]
         )
 
     def to_markdown(self) -> str:
         """A pipe table with its protocol above and its notes below."""
-        headings = [" ".join(filter(None, (column.heading, column.unit))) for column in COLUMNS]
-        rules = ["---:" if column.number else ":---" for column in COLUMNS]
+        headings = [" ".join(filter(None, (column.heading, column.unit))) for column in self.columns]
+        rules = ["---:" if column.number else ":---" for column in self.columns]
         lines = [f"`{self.heading}`", "", _piped(headings), _piped(rules), *(map(_piped, self.cells()))]
         return "\n".join(lines + ([""] if self.notes else []) + [f"* {_escaped(note)}" for note in self.notes])
 
@@ -175,6 +194,8 @@ def _model_row(rank: int, entry: Entry) -> Row:
         n_mpjpe_mm=entry.mean("accuracy.n_mpjpe_mm"),
         mpjve_mm_per_frame=entry.mean("accuracy.mpjve_mm_per_frame"),
         acceleration_mm_per_frame2=entry.mean("accuracy.acceleration_mm_per_frame2"),
+        pck150_percent=entry.mean("accuracy.pck150_percent"),
+        auc_percent=entry.mean("accuracy.auc_percent"),
         params_total=next(iter(entry.values("cost.params_total")), None),
         macs_fvcore_per_frame=entry.mean("cost.macs_fvcore_per_frame"),
         train_frames_per_s=entry.mean("cost.train_frames_per_s"),
@@ -237,10 +258,10 @@ def _whole(value: float | None) -> str:
     return "" if value is None else str(value)
 
 
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+def _aligned(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as they need, except that the first wraps where the table would be wider than WIDTH."""
-    headings = [[column.heading for column in COLUMNS], [column.unit for column in COLUMNS]]
-    widths = [max(len(row[index]) for row in [*headings, *cells]) for index in range(len(COLUMNS))]
+    headings = [[column.heading for column in columns], [column.unit for column in columns]]
+    widths = [max(len(row[index]) for row in [*headings, *cells]) for index in range(len(columns))]
     gaps = 2 if sum(widths) + 2 * len(widths) <= WIDTH else 1
     widths[0] = max(12, min(widths[0], WIDTH - sum(widths[1:]) - gaps * (len(widths) - 1)))
     separator = " " * gaps
@@ -250,7 +271,7 @@ def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
         first, *rest = textwrap.wrap(row[0], widths[0]) or [""]
         justified = [
             cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, width, column in zip([first, *row[1:]], widths, COLUMNS, strict=True)
+            for cell, width, column in zip([first, *row[1:]], widths, columns, strict=True)
         ]
         lines.append(separator.join(justified).rstrip())
         lines += [f"  {continued}" for continued in rest]

@@ -70,7 +70,9 @@ def test_markdown_has_as_many_cells_in_every_row_and_escapes_what_would_break_th
     run = records.record()
     run["id"], run["config"]["model"] = "hostile", "a|b<script>\nc"
     lines = [line for line in table.markdown([run, *records.typical()]).splitlines() if line.startswith("| ")]
-    assert {line.replace("\\|", "").count("|") for line in lines} == {len(table.COLUMNS) + 1}
+    assert {line.replace("\\|", "").count("|") for line in lines} == {
+        sum(column.always for column in table.COLUMNS) + 1
+    }
     assert any(line.startswith(r"| a\|b&lt;script> c |") for line in lines)
 
 
@@ -94,3 +96,19 @@ def test_no_floors_are_not_unbeaten_floors() -> None:
     run = records.record()
     run["floors"], run["beats_floors"] = {}, None
     assert table.build([run])[0].rows[0].below_every_floor == quantity.MISSING
+
+
+def test_pck_is_a_column_where_the_protocol_has_it() -> None:
+    plain = records.typical()
+    scored = [
+        {**record, "accuracy": {**record["accuracy"], "pck150_percent": 98.76, "auc_percent": 78.94}}
+        if record.get("accuracy")
+        else record
+        for record in plain
+    ]
+    assert "PCK" not in table.text(plain)
+    text = table.text(scored)
+    assert "PCK" in text
+    assert "98.8" in text
+    assert "78.9" in text
+    assert "| 98.8 | 78.9 |" in table.markdown(scored)
