@@ -82,7 +82,7 @@ COLUMNS = (
     Column("accel.", "mm/f²", lambda row: decimal(row.acceleration_mm_per_frame2, 2),
            "acceleration error, mm per frame squared"),
     Column("PCK", "%", lambda row: decimal(row.pck150_percent), "joints nearer than 150 mm", always=False),
-    Column("AUC", "%", lambda row: decimal(row.auc_percent), "the same, mean over 31 thresholds to 150 mm", always=False),
+    Column("AUC", "%", lambda row: decimal(row.auc_percent), "the same, mean over thresholds up to it", always=False),
     Column("params", "", lambda row: prefixed(row.params_total), "all parameters"),
     Column("MACs", "/frame", lambda row: prefixed(row.macs_fvcore_per_frame),
            "multiply-accumulates for each frame that comes out, by fvcore with attention and scan counted"),
