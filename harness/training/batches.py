@@ -159,12 +159,19 @@ def mirror(poses: FloatArray) -> FloatArray:
 
 
 def _windows(sequences: Many[Sequence], frames: int, stride: int, position: int | None) -> NDArray[np.int64]:
-    """(clips, 2): the number of the sequence, and where in it the window starts; it may reach beyond the ends."""
+    """(clips, 2): the number of the sequence, and where in it the window starts; it may reach beyond the ends.
+
+    Windows that answer for no valid frame are left out.
+    """
     windows = []
     for number, sequence in enumerate(sequences):
         if position is None:
             starts = np.asarray(window_starts(len(sequence), frames, stride))
+            answered = np.minimum(starts[:, None] + np.arange(frames), len(sequence) - 1)  # (clips, T)
         else:
             starts = np.arange(0, len(sequence), stride) - position
+            answered = starts[:, None] + position  # (clips, 1)
+        if sequence.valid is not None:
+            starts = starts[sequence.valid[answered].any(axis=1)]
         windows.append(np.column_stack([np.full(len(starts), number), starts]))
     return np.concatenate(windows)

@@ -10,6 +10,7 @@ import pytest
 from harness.data import load, source
 from harness.data.sequence import Dataset, digest
 from harness.errors import BadInput
+from harness.evaluation.protocol import protocol
 from tests.harness.data.figures import save, shared_motion, standing
 
 
@@ -20,10 +21,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_loader_is_there_and_has_a_form() -> None:
-    assert list(source.LOADERS) == list(source.FORMS)
-    for kind in source.LOADERS:
-        assert callable(source._loader(kind))
+@pytest.mark.parametrize("kind", list(source.KINDS))
+def test_every_loader_is_there(kind: str) -> None:
+    loader = source._loader(kind)
+    assert callable(loader.load)
+    assert callable(loader.detectors)
+    assert source.KINDS[kind].form.startswith(kind)
+    assert protocol(source.published_protocol(f"{kind}:x"))
+
+
+def test_detectors_are_those_of_the_data(folder: Path) -> None:
+    assert source.detectors(f"motion:{folder}") == ("sh", "gt", "cpn", "wild")
+    assert source.resolve_detector("synthetic") == "sh"
+    assert source.detectors("3dhp:nowhere") == ("gt",)
 
 
 def test_test_actions_that_training_lacks_are_noted(folder: Path) -> None:
@@ -50,7 +60,7 @@ def test_the_same_call_gives_the_same_data(folder: Path, detector: str) -> None:
     ("spec", "message"),
     [
         ("motoin:x", r"unknown data 'motoin:x'. Did you mean: motion\? There are: motion:PATH, synthetic"),
-        ("h36m:x", r"unknown data 'h36m:x'. There are: motion:PATH, synthetic"),
+        ("h36:x", r"unknown data 'h36:x'. Did you mean: h36m"),
         ("", "There are: motion:PATH"),
     ],
 )
@@ -72,7 +82,14 @@ def test_wrong_detector_and_seed(folder: Path) -> None:
 
 
 def test_a_loader_that_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "_loader", lambda kind: lambda argument, **_: Dataset("empty", "gt", (), ()))
+    class Empty:
+        def detectors(self, argument: str) -> tuple[str, ...]:
+            return ("gt",)
+
+        def load(self, argument: str, **_: object) -> Dataset:
+            return Dataset("empty", "gt", (), ())
+
+    monkeypatch.setattr(source, "_loader", lambda kind: Empty())
     with pytest.raises(BadInput, match="motion:x: holds no sequence"):
         load("motion:x")
 

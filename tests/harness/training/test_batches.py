@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +89,21 @@ def test_a_lifter_of_one_frame_is_trained_on_every_frame(sequences: list[Sequenc
         np.testing.assert_array_equal(batch.targets[0, 0].numpy(), targets[row])
         seen.add(int(row))
     assert seen == set(range(len(targets)))
+
+
+@pytest.mark.parametrize(("position", "expected"), [(None, [[0, 1, 2], [9, 10, 11]]), (1, [[0, 0, 1], [10, 11, 11]])])
+def test_windows_that_answer_for_no_valid_frame_are_left_out(
+    sequences: list[Sequence], position: int | None, expected: list[list[int]]
+) -> None:
+    valid = np.zeros(12, dtype=bool)
+    valid[[0, 11]] = True
+    masked = dataclasses.replace(sequences[0].at(np.arange(12)), valid=valid)
+    clips = TrainingClips([masked], 3, 2, TARGET_SPACES["camera"], 3 if position is None else 1, position=position)
+    rows = model_input(masked, 2)
+    seen = [batch.inputs[0].numpy() for batch in clips.epoch(0, 0, 1, flip=False)]
+    wanted = [rows[frames] for frames in expected]
+    assert len(seen) == len(wanted)
+    assert all(any(np.array_equal(clip, other) for other in seen) for clip in wanted)
 
 
 def test_windows_stay_within_their_sequence(sequences: list[Sequence]) -> None:
