@@ -55,8 +55,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.cli": {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
-        "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads", "harness.evaluation",
-        "harness.model_card",
+        "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads",
+        "harness.evaluation", "harness.model_card",
     },
     "harness.__main__": {"harness.cli"},
     "harness": set(),

@@ -109,10 +109,10 @@ def split_videos(
 ) -> list[list[NDArray[np.intp]]]:
     """The published clips of videos of these lengths (MotionBERT's ``split_clips``): for each, indices of its frames.
 
-    Clips of ``frames`` frames begin every ``stride`` frames as long as they fit; the rest of a video is in none. A video
-    shorter than that is resampled to ``frames`` frames, the last one of the list dropped instead. The published code
-    resamples by chance, so that its test set depends on the seed: so does this with ``random``; without, places between
-    two frames take the earlier one.
+    Clips of ``frames`` frames begin every ``stride`` frames as long as they fit; the rest of a video is in none. A
+    video shorter than that is resampled to ``frames`` frames, the last one of the list dropped instead. The published
+    code resamples by chance, so that its test set depends on the seed: so does this with ``random``; without, places
+    between two frames take the earlier one.
     """
     _require_sizes(window=frames, stride=stride, **({"video": min(lengths)} if lengths else {}))
     clips = [_video_clips(length, frames, stride, random) for length in lengths[:-1]]

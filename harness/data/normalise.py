@@ -61,10 +61,10 @@ def model_input(frames: Frames, in_channels: int) -> FloatArray:
     middle = np.concatenate([np.ones_like(width), frames.image_size[..., 1:] / width], axis=-1)  # (..., 2)
     xy = frames.keypoints / width[..., None, :].astype(np.float32) * 2 - middle[..., None, :]  # (..., J, 2)
     if xy.size and np.abs(xy).max() > _LARGEST_PLAUSIBLE_COORDINATE:
+        sizes = [f"{size[0]:g} x {size[1]:g}" for size in np.unique(frames.image_size.reshape(-1, 2), axis=0)]
         raise BadInput(
             f"{frames.name}: keypoints reach {np.abs(frames.keypoints).max():.0f} pixels, but the image is given as "
-            f"{' or '.join(f'{size[0]:g} x {size[1]:g}' for size in np.unique(frames.image_size.reshape(-1, 2), axis=0))}"
-            "; check the image size of the camera"
+            f"{' or '.join(sizes)}; check the image size of the camera"
         )
     channels = [xy, frames.confidence[..., None]] if in_channels == 3 else [xy]
     return np.concatenate(channels, axis=-1).astype(np.float32)  # (..., J, C)

@@ -1,8 +1,8 @@
 """Data sets by name: ``load("motion:PATH")``, ``load("h36m:PATH")``, ``load("synthetic")``.
 
-A loader is a module with two functions: ``detectors``, the sources of 2D keypoints that there are for what stands behind
-the colon, and ``load``, which returns a ``Dataset``. It is named here by import string and imported when asked for, so
-that one loader's needs are never another's.
+A loader is a module with two functions: ``detectors``, the sources of 2D keypoints that there are for what stands
+behind the colon, and ``load``, which returns a ``Dataset``. It is named here by import string and imported when asked
+for, so that one loader's needs are never another's.
 """
 
 from __future__ import annotations

@@ -23,15 +23,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.data.clips import Cutting, repeated, split
+from harness.data.mpi_inf_3dhp_joints import PCK_JOINTS
 from harness.data.sequence import Sequence, Truth
-from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES
 from harness.errors import BadInput, suggestion
 
 #: Videos of S9 whose ground truth is shifted, as MotionBERT's code names them.
 SHIFTED_TAKES = ("s_09_act_05_subact_02", "s_09_act_10_subact_02", "s_09_act_13_subact_01")
-
-#: MPI-INF-3DHP's 14 joints, those that its owners' PCK and AUC are over: without pelvis, spine and face.
-PCK_JOINTS = tuple(joint for joint in range(JOINT_COUNT) if JOINT_NAMES[joint] not in ("pelvis", "spine", "neck"))
 
 
 @dataclass(frozen=True)

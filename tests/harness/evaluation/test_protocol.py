@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from harness.data.clips import repeated, split, split_videos
+from harness.data.mpi_inf_3dhp_joints import PCK_JOINTS
 from harness.data.sequence import Sequence
 from harness.errors import BadInput
 from harness.evaluation.predict import Run
-from harness.evaluation.protocol import PCK_JOINTS, PROTOCOLS, SHIFTED_TAKES, protocol
+from harness.evaluation.protocol import PROTOCOLS, SHIFTED_TAKES, protocol
 from harness.evaluation.scores import Scores, score
 from tests.harness.evaluation.scenes import filmed, truth
 
