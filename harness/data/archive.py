@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -85,7 +86,7 @@ def _array(content: bytes, where: str, objects: bool) -> NDArray[Any]:
             )
         stream.seek(0)
         return npy.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError, OverflowError, MemoryError) as error:
+    except (ValueError, EOFError, OverflowError, MemoryError, tokenize.TokenError) as error:
         raise BadInput(f"{where}: is not a whole .npy array ({error})") from error
 
 

@@ -52,19 +52,26 @@ _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def stored(
-    files: Many[Path], name: str, make: Callable[[], Dataset], *, version: int, cache: Path | None = None
+    files: Many[Path],
+    name: str,
+    make: Callable[[], Dataset],
+    *,
+    version: int,
+    cache: Path | None = None,
+    beside: Path | None = None,
 ) -> Dataset:
     """``make()``, which reads ``files``; from the second time on, its arrays mapped from a store.
 
     name     of the store, unlike that of others made of the same files
     version  of ``make``: to be raised when its result for the same files changes
+    beside   folder that the store lies in, where it is not that of the first file
     cache    where the store goes when the folder of the files cannot be written to; without it, or when that cannot
              be written to either, the set stays in memory, which is said in a warning
 
     Raises BadInput naming a file that cannot be read, and what ``make`` raises.
     """
     origin = _origin(files, name, version)
-    places = [files[0].parent / FOLDER, *([cache / "data"] if cache else [])]
+    places = [(beside or files[0].parent) / FOLDER, *([cache / "data"] if cache else [])]
     for store in _matching(places, origin):
         if (dataset := _opened(store)) is not None:
             return dataset

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import soundness, unpickle
+from harness.data.array_store import stored
 from harness.data.camera import Camera
 from harness.data.h36m_contents import FPS
 from harness.data.h36m_motionbert import NAME, ORIGIN, UNKNOWN
@@ -37,6 +38,9 @@ _CLIP = re.compile(r"\d{8}\.pkl")
 _DETECTOR = re.compile(r".*-(sh|cpn)", re.IGNORECASE)
 #: Coordinates divided by the width that are further out are surely pixels.
 _LARGEST_PLAUSIBLE = 20.0
+
+#: Raised when the sequences made of the same clips change.
+VERSION = 1
 
 Array = NDArray[Any]
 
@@ -66,10 +70,18 @@ class SlicedClips:
     def load(self, detector: str, cache: Path | None) -> Dataset:
         """The clips as sequences of their own; ``detector`` ``gt`` is the projection of the truth.
 
-        They are read at every start: a store beside them would lie where their authors' code lists clips. Raises
-        BadInput naming the first clip that is missing, and the place of what is wrong in one.
+        Raises BadInput naming the first clip that is missing, and the place of what is wrong in one.
         """
-        return read(self.folder, detector)
+        files = [path for part in PARTS for path in _files(self.folder / part)]
+        # Not in the halves themselves, where their authors' code lists clips.
+        return stored(
+            files,
+            f"{NAME}-clips-{detector}",
+            lambda: read(self.folder, detector),
+            version=VERSION,
+            cache=cache,
+            beside=self.folder,
+        )
 
 
 def find(folder: Path) -> SlicedClips | None:

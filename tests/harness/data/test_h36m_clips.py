@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.data import Sequence, h36m, load
+from harness.data import Sequence, h36m, h36m_clips, load
 from harness.data.normalise import TARGET_SPACES, model_input, true_poses_mm
 from harness.data.sequence import digest
 from harness.errors import BadInput
@@ -143,9 +143,17 @@ def test_other_files_among_the_clips_are_no_clips(folder: Path) -> None:
 
 def test_nothing_is_written_where_their_authors_list_clips(folder: Path) -> None:
     everything(folder)
-    assert sorted(path.name for path in folder.rglob("*")) == sorted(
-        ["train", "test", *(f"0000000{number}.pkl" for number in (0, 1, 2, 3, 0, 1))]
+    assert sorted(path.name for path in folder.glob("*/*.pkl")) == sorted(
+        f"0000000{number}.pkl" for number in (0, 1, 2, 3, 0, 1)
     )
+    assert {path.name for path in folder.iterdir()} == {"train", "test", ".harness"}
+    assert all(path.suffix == ".pkl" for part in ("train", "test") for path in (folder / part).iterdir())
+
+
+def test_the_second_start_reads_no_clip(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = everything(folder)
+    monkeypatch.setattr(h36m_clips, "read", None)
+    assert digest(everything(folder)) == digest(before)
 
 
 def changed(array: Array, place: Any, value: Any) -> Array:

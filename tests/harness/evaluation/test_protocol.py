@@ -52,10 +52,7 @@ VIDEOS = [
 def answers(clips: list[list[NDArray[np.intp]]], videos: list[Sequence]) -> list[list[Run]]:
     """Random answers, so that two clips that share a frame do not agree on it."""
     rng = np.random.default_rng(7)
-    return [
-        [Run(clip, rng.normal(0, 300, (len(clip), 17, 3))) for clip in of_video]
-        for of_video in clips
-    ]
+    return [[Run(clip, rng.normal(0, 300, (len(clip), 17, 3))) for clip in of_video] for of_video in clips]
 
 
 def slow_p_mpjpe(prediction: Float64Array, target: Float64Array) -> float:
