@@ -23,6 +23,8 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/scan.py
+	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/data.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info posemamba/scan/*.so

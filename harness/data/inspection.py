@@ -162,6 +162,8 @@ def _side_by_side(table: list[str]) -> list[str]:
 
 
 def _wrapped(start: str, text: str) -> list[str]:
+    # Paths stay in one piece, to be copied.
     return textwrap.wrap(
-        text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_long_words=False
+        text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start),
+        break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip

@@ -73,4 +73,4 @@ class Agreement:
 
 
 def _px(pixels: float) -> str:
-    return f"{pixels:.1f} px" if pixels >= 1 else f"{pixels:.2f} px" if pixels >= 0.01 else "below 0.01 px"
+    return f"{pixels:.1f} px" if pixels >= 1 else f"{pixels:.2f} px"

@@ -17,6 +17,8 @@ _LEAST_SHARE_OF_A_SEQUENCE = 0.5
 _APART_PX = 20.0
 #: So few comparisons say nothing about a sequence.
 _FEW = 100
+#: Of the leg's length: knees less than this beside the line from hip to ankle are not bent.
+_STRAIGHT = 0.005
 #: Of the leg's length: behind the line from hip to ankle by more than this, knees bend backwards.
 _KNEES_BEHIND = 0.02
 
@@ -83,6 +85,8 @@ class SidesInSpace:
             return Finding(name, "?", "no truth of hips, knees, ankles and thorax")
         left, right = np.sum(list(self.sums.values()), axis=0) / frames
         detail = f"knees are {left:.1%} (left) and {right:.1%} (right) of the leg's length before hip and ankle"
+        if max(abs(left), abs(right)) < _STRAIGHT:
+            return Finding(name, "?", "legs are straight, which tells nothing")
         if left <= 0 or right <= 0:
             return Finding(name, "FAIL", f"{detail}: they bend backwards, so sides are exchanged or space is mirrored")
         means = {subject: self.sums[subject] / count for subject, count in self.frames.items() if count}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from collections.abc import Sequence as Many
 
 from harness.data import h36m_contents, mpi_inf_3dhp_published, pw3d
 from harness.data.checks.look import Finding
@@ -21,9 +22,12 @@ def compare(name: str, expected: Mapping[str, int], found: Mapping[str, int]) ->
     ]
     wrong += [f"{what} is not of the set" for what in found if what not in expected]
     if wrong:
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        return Finding(name, "FAIL", "; ".join(wrong[:_NAMED]) + more)
+        return Finding(name, "FAIL", _listed(wrong))
     return Finding(name, "ok", ", ".join(f"{what} {number:,}" for what, number in expected.items()))
+
+
+def _listed(wrong: Many[str]) -> str:
+    return "; ".join(wrong[:_NAMED]) + (f"; and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
 
 
 def check(dataset: Dataset, spec: str) -> list[Finding]:
@@ -32,14 +36,18 @@ def check(dataset: Dataset, spec: str) -> list[Finding]:
     if kind == "h36m":
         return _h36m(dataset)
     if kind == "3dhp":
-        wrong = mpi_inf_3dhp_published.differences(dataset)
-        return [
-            Finding("totals", "FAIL" if wrong else "ok", "; ".join(wrong) or "recordings, cameras and valid frames")
-        ]
+        return [_mpi_inf_3dhp(dataset)]
     if kind == "3dpw":
         files = {part: len(paths) for part, paths in pw3d.sequence_files(argument).items()}
         return [compare("sequence files", pw3d.TOTALS, files)]
     return [Finding("totals", "?", "no set of known size")]
+
+
+def _mpi_inf_3dhp(dataset: Dataset) -> Finding:
+    wrong = [f"no {part} recordings" for part in ("train", "test") if not getattr(dataset, part)]
+    wrong += mpi_inf_3dhp_published.differences(dataset)
+    whole = "all recordings, cameras, frames and valid frames"
+    return Finding("totals", "FAIL" if wrong else "ok", _listed(wrong) or whole)
 
 
 def _h36m(dataset: Dataset) -> list[Finding]:

@@ -24,7 +24,7 @@ from tests.harness.evaluation.scenes import filmed, truth
 Float64Array = NDArray[np.float64]
 
 #: MotionBERT's own lists, made with its code under np.random.seed(0); those of 243 frames by first and last index.
-GOLDEN = Path(__file__).resolve().parents[2] / "goldens" / "split_clips.json"
+GOLDEN = Path(__file__).with_name("split_clips.json")
 
 
 def in_image(name: str, length: int, seed: int, take: str = "") -> Sequence:
