@@ -79,6 +79,9 @@ def test_sides_have_their_colours_in_every_view(dataset: Dataset) -> None:
             ("spine", pose_sheet.SPINE),
         )
     }
+    by_joint = dict(zip((joint for _, joint in BONES), bones(figure, 0)[-1].get_colors(), strict=True))  # type: ignore[attr-defined]
+    for joint, side in ((5, "left"), (13, "left"), (2, "right"), (16, "right"), (8, "spine"), (10, "spine")):
+        assert tuple(by_joint[joint][:3]) == expected[side]
     number = {"left": len(LEFT), "right": len(RIGHT), "spine": len(BONES) - len(LEFT) - len(RIGHT)}
     for panel in range(4):
         colours = [tuple(colour[:3]) for colour in bones(figure, panel)[-1].get_colors()]  # type: ignore[attr-defined]

@@ -59,6 +59,12 @@ def test_the_median_decides(limit: float, noise_px: float, verdict: str) -> None
     assert (f"expected below {limit:g} px" in finding.detail) == (verdict == "FAIL")
 
 
+def test_shares_are_of_the_width() -> None:
+    wide = filmed(camera=dataclasses.replace(CAMERA, width=2000, height=500))
+    wide.keypoints[..., 1] += 10
+    assert "10.0 px in the median (0.50% of the width)" in found(Agreement(LARGEST_DETECTOR_ERROR_PX), wide).detail
+
+
 def test_one_wrong_sequence_among_many_is_named() -> None:
     many = [filmed(f"S{number}/Walk/1/c", noise_px=3.0) for number in range(9)]
     wrong = filmed("S9/Walk/1/c", poses_mm=walker_mm() + np.array([400.0, 0, 0]), keypoints=many[0].keypoints)

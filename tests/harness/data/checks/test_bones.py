@@ -52,6 +52,13 @@ def test_the_deviation_is_about_the_median_over_all_sequences() -> None:
     assert "farthest 300 mm in S1/B/1/c" in finding.detail
 
 
+def test_the_farthest_may_be_the_shortest() -> None:
+    poses = walker_mm()
+    poses[4, 13] = poses[4, 12] + 0.2 * (poses[4, 13] - poses[4, 12])
+    poses[5, 13] += 0.3 * (poses[5, 13] - poses[5, 12])
+    assert found(limbs(), filmed(poses_mm=poses)).detail.endswith("farthest 50 mm in S1/Walk/1/c, frame 4")
+
+
 def test_two_people_may_differ() -> None:
     assert found(limbs(), filmed("S1/A/1/c"), filmed("S2/A/1/c", poses_mm=1.3 * walker_mm())).verdict == "ok"
     assert found(limbs(), filmed("S1/A/1/c"), filmed("S1/B/1/c", poses_mm=1.3 * walker_mm())).verdict == "FAIL"
@@ -78,6 +85,15 @@ def test_in_the_image_lengths_are_in_millimetres_too() -> None:
     wrong = in_image(filmed())
     wrong.truth[::2, 13] += [0, 120, 0]
     assert found(limbs(), wrong).verdict == "FAIL"
+
+
+def test_frames_whose_millimetres_per_pixel_are_known() -> None:
+    some = in_image(filmed(valid=np.arange(60) != 0))
+    assert some.mm_per_pixel is not None
+    some.mm_per_pixel[10:20] = np.nan
+    some.truth[15, 13] += [0, 900, 0]
+    some.truth[30, 13] += [0, 300, 0]
+    assert found(limbs(), some).detail.endswith("in S1/Walk/1/c, frame 30")
 
 
 def test_without_millimetres_per_pixel_nothing_is_known() -> None:
