@@ -40,6 +40,8 @@ def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
     test = rules.scored(dataset.test, config.frames)
     predictions = _predict(model, test, config, space)
     warnings = [*dataset.notes, *_root_doubts(predictions, config, rules)]
+    if rules.blocked and not any(sequence.take in rules.blocked for sequence in dataset.test):
+        warnings.append(f"protocol {rules.name} leaves out {', '.join(rules.blocked)}; no test video is called so")
     root: predict.Root = "kept" if rules.root == "kept" else "subtracted" if config.root == "subtracted" else "zeroed"
     predictions = [[predict.rooted(run, root) for run in runs] for runs in predictions]
     scored = scores.score(predictions, test, rules, dataset.joints)
@@ -94,6 +96,8 @@ def require_fitting(dataset: Dataset, config: RunConfig, space: TargetSpace) -> 
             f"{why} in the image (2.5-D), but this lifter's answers are in camera space: train it with --space image,"
             " or use other data or another protocol"
         )
+    if config.root == "subtracted" and rules.root == "kept":
+        raise BadInput(f"protocol {rules.name} scores the pelvis as predicted; leave --root out or use --protocol all")
     if config.xy == "input" and space.name == "camera":
         raise BadInput("--xy input needs answers in the image; train with --space image or --recipe published")
     if not set(rules.pck_joints) <= set(dataset.joints):
@@ -178,7 +182,7 @@ def _signature(
         blocked=len(dataset.test) - len(test),
         average=rules.average,
         joints=dataset.joints_name,
-        root="0:kept" if rules.root == "kept" else "0",
+        root="0:kept" if rules.root == "kept" else "0:subtracted" if config.root == "subtracted" else "0",
         flip=config.flip_test,
         space=space.name,
         truth=rules.truth_of(dataset.space),
