@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.evaluation.signature import Signature
-from harness.store.record import Record
+from harness.store.schema import Record, look_up
 
 #: Choices that came later, and what runs recorded before were made with.
 _ADDED = {"windows": "auto", "protocol": "all", "space": "auto", "xy": "predicted", "root": "zeroed"}
@@ -88,14 +88,6 @@ class Group:
     @property
     def scored(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.runs)
-
-
-def look_up(record: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, or None."""
-    value: Any = record
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def group(records: Iterable[Record]) -> list[Group]:

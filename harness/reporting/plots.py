@@ -24,10 +24,10 @@ from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from harness.data.skeleton import JOINT_NAMES, ROOT
-from harness.reporting.group import Entry, Group, look_up
+from harness.reporting.group import Entry, Group
 from harness.reporting.quantity import prefixed, with_spread
 from harness.reporting.table import FLOOR_NAMES
-from harness.store.record import STATUSES
+from harness.store.schema import STATUSES, look_up
 
 #: Text, quieter text, lines, background. No other colour of a figure equals one of them, so that the report can tell
 #: them apart and let them follow its light or dark scheme.

@@ -16,11 +16,11 @@ from markupsafe import Markup, escape
 
 from harness import atomic_file
 from harness.reporting import plots, table
-from harness.reporting.group import Group, look_up
+from harness.reporting.group import Group
 from harness.reporting.neighbours import Neighbours, compare, conditions
 from harness.reporting.quantity import decimal, with_spread
 from harness.reporting.table import Row, Table
-from harness.store.record import Record
+from harness.store.schema import Record, look_up
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLE = "Pose lifters compared"

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from harness.reporting.group import Entry, Group, group, look_up
+from harness.reporting.group import Entry, Group, group
 from harness.reporting.quantity import MISSING, decimal, prefixed, speed, with_spread
-from harness.store.record import Record
+from harness.store.schema import Record, look_up
 
 WIDTH = 120
 

@@ -1,36 +1,15 @@
 """The record: one finished measurement with everything needed to trust it, and the one place that says what it holds.
 
-A record is one JSON object. ``FIELDS`` is its schema: dotted path, kind of value, and what it means in which unit.
-``*`` stands for any name and ``[]`` for the entries of a list. ``null`` (or no entry at all) means not known or not
-applicable, except for the ``REQUIRED`` ones. A number is finite: NaN and infinity are not JSON, and no figure either.
+A record is one JSON object; ``RUNS`` says what each of its fields means, in which unit.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from harness.errors import BadInput, suggestion
-
-Record = dict[str, Any]
-
-#: Raised when a field changes its meaning or goes away; a new field that old readers may ignore does not raise it.
-SCHEMA_VERSION = 1
-
-#: How a run can have ended.
-STATUSES: Mapping[str, str] = {
-    "ok": "finished; its figures can be used",
-    "failed": "stopped by an error",
-    "oom": "ran out of memory",
-    "timeout": "stopped because it took too long",
-    "interrupted": "stopped by the user or the scheduler; can be resumed",
-    "unsupported": "cannot be done with this model or on this machine",
-}
-
-REQUIRED = ("schema", "id", "status", "config", "config.model", "config.frames", "config.in_channels")
-
-TEXT, WHOLE, NUMBER, YES_NO, ANYTHING = "text", "whole number", "number", "yes or no", "anything"
+from harness.errors import BadInput
+from harness.store.schema import ANYTHING, NUMBER, TEXT, WHOLE, YES_NO, Schema, look_up
 
 FIELDS: Mapping[str, tuple[str, str]] = {
     "schema": (WHOLE, "version of this table"),
@@ -129,102 +108,21 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "training.curve[].learning_rate": (NUMBER, "at that step"),
 }  # fmt: skip
 
-_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
-    TEXT: (str,),
-    WHOLE: (int,),
-    NUMBER: (int, float),
-    YES_NO: (bool,),
-}
+
+class _RunSchema(Schema):
+    """Accuracy without its protocol and test set is refused."""
+
+    def validate(self, record: Mapping[str, Any]) -> None:
+        super().validate(record)
+        if record.get("accuracy") and not (look_up(record, "signature.long") and look_up(record, "data.digest_test")):
+            name = f"record {record['id']!r}"
+            raise BadInput(f"{name} has accuracy without signature.long and data.digest_test: nobody could compare it")
 
 
-def _as_tree(fields: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """``FIELDS`` by levels: a name, ``*`` or ``[]`` leads to the next level, the last one to the kind."""
-    tree: dict[str, Any] = {}
-    for path, (kind, _) in fields.items():
-        *above, last = path.replace("[]", ".[]").split(".")
-        level = tree
-        for name in above:
-            level = level.setdefault(name, {})
-        level[last] = kind
-    return tree
-
-
-_TREE = _as_tree(FIELDS)
-
-
-def validate(record: Mapping[str, Any]) -> None:
-    """Check a record against the schema. Raises BadInput naming a field that is missing, unknown or of another kind."""
-    name = f"record {record.get('id', 'without id')!r}"
-    for path in REQUIRED:
-        if _lookup(record, path) is None:
-            raise BadInput(f"{name} has no {path}")
-    status = record["status"]
-    if status not in STATUSES:
-        known = f"{suggestion(str(status), STATUSES)}One of: {', '.join(STATUSES)}"
-        raise BadInput(f"{name}: unknown status {status!r}. {known}")
-    if status != "ok" and not record.get("error"):
-        raise BadInput(f"{name}: status {status} needs an error that says why")
-    if record.get("accuracy") and not (_lookup(record, "signature.long") and _lookup(record, "data.digest_test")):
-        raise BadInput(f"{name} has accuracy without signature.long and data.digest_test: nobody could compare it")
-    for path, problem in _problems("", _TREE, record):
-        raise BadInput(f"{name}: {path} {problem}")
-
-
-def _lookup(record: Mapping[str, Any], path: str) -> Any:
-    value: Any = record
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _problems(path: str, schema: Any, value: Any) -> Iterator[tuple[str, str]]:
-    """(path, what is wrong there) for everything in ``value`` that ``schema``, a level of the tree, does not allow."""
-    if value is None:
-        return
-    if schema == ANYTHING:
-        yield from _not_json(path, value)
-    elif isinstance(schema, str):
-        yield from _not_of_kind(path, schema, value)
-    elif "[]" in schema:
-        if not isinstance(value, (list, tuple)):
-            yield path, f"is {_shown(value)}, not a list"
-            return
-        for index, entry in enumerate(value):
-            yield from _problems(f"{path}[{index}]", schema["[]"], entry)
-    elif not isinstance(value, Mapping):
-        yield path, f"is {_shown(value)}, not an object"
-    else:
-        for name, entry in value.items():
-            here = f"{path}.{name}" if path else str(name)
-            below = schema.get(name, schema.get("*"))
-            if below is None:
-                yield (
-                    here,
-                    f"is no field of the schema (harness/store/record.py). {suggestion(str(name), schema)}".strip(),
-                )
-            yield from _problems(here, below, entry) if below else ()
-
-
-def _not_of_kind(path: str, kind: str, value: Any) -> Iterator[tuple[str, str]]:
-    if not isinstance(value, _PYTHON_TYPES[kind]) or (isinstance(value, bool) and kind != YES_NO):
-        yield path, f"is {_shown(value)}, not a {kind}"
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path, f"is {value}: a figure must be finite"
-
-
-def _not_json(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for name, entry in value.items():
-            yield from _not_json(f"{path}.{name}", entry)
-    elif isinstance(value, (list, tuple)):
-        for index, entry in enumerate(value):
-            yield from _not_json(f"{path}[{index}]", entry)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path, f"is {value}: a figure must be finite"
-    elif not isinstance(value, (str, int, float, type(None))):
-        yield path, f"is a {type(value).__name__}, which JSON does not have"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
+RUNS = _RunSchema(
+    file_name="records.jsonl",
+    version=1,
+    required=("schema", "id", "status", "config", "config.model", "config.frames", "config.in_channels"),
+    fields=FIELDS,
+    where="harness/store/record.py",
+)

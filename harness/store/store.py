@@ -18,19 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInput, CannotWrite
-from harness.store.record import SCHEMA_VERSION, Record, validate
+from harness.store.record import RUNS
+from harness.store.schema import Record, Schema
 
-FILE_NAME = "records.jsonl"
 #: Ends a line that a broken write left without line feed. No JSON object ends like this.
 TORN_MARK = b" #torn"
 
 
 class Store:
-    """The records in ``folder``; nothing is read or written before a method asks for it."""
+    """The records of one schema in ``folder``; nothing is read or written before a method asks for it."""
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], schema: Schema = RUNS) -> None:
         self.folder = Path(folder)
-        self.path = self.folder / FILE_NAME
+        self.schema = schema
+        self.path = self.folder / schema.file_name
 
     def preflight(self) -> None:
         """Make sure that records can be written, before anything expensive starts; makes the folder itself if needed.
@@ -53,8 +54,8 @@ class Store:
         Raises BadInput for a record that breaks the schema, CannotWrite when the disk is full or the file read-only;
         earlier records are whole in either case.
         """
-        record = {"schema": SCHEMA_VERSION, **record}
-        validate(record)
+        record = {"schema": self.schema.version, **record}
+        self.schema.validate(record)
         line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
         try:
             self._write(line)
@@ -131,18 +132,17 @@ class Store:
         warnings.warn(f"left out: {bad}", stacklevel=2)
         return None
 
-    @staticmethod
-    def _record(text: bytes, where: str) -> Record:
+    def _record(self, text: bytes, where: str) -> Record:
         try:
             record = json.loads(text.decode(), parse_constant=lambda constant: _refuse(where, constant))
         except UnicodeDecodeError as error:
             raise BadInput(f"{where}, byte {error.start} of it: not UTF-8. Mend or remove that line") from error
         if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
             raise BadInput(f"{where} is no record: it has no schema version")
-        if record["schema"] > SCHEMA_VERSION:
+        if record["schema"] > self.schema.version:
             raise BadInput(
                 f"{where} was written by a newer version: its schema is {record['schema']}, this one reads up to "
-                f"{SCHEMA_VERSION}. Update the harness"
+                f"{self.schema.version}. Update the harness"
             )
         if not isinstance(record.get("id"), str) or not isinstance(record.get("status"), str):
             raise BadInput(f"{where} is no record: it has no id or no status")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from harness.errors import BadInput
-from harness.store.record import FIELDS, STATUSES, validate
+from harness.store.record import FIELDS, RUNS
+from harness.store.schema import STATUSES
 from tests.harness.reporting import records
 
 
@@ -25,17 +26,17 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 def test_real_looking_records_are_valid() -> None:
     for record in records.two_protocols():
-        validate(record)
+        RUNS.validate(record)
 
 
 def test_every_described_field_can_be_missing_unless_required() -> None:
-    validate({"schema": 1, "id": "a", "status": "ok", "config": {"model": "m", "frames": 9, "in_channels": 2}})
+    RUNS.validate({"schema": 1, "id": "a", "status": "ok", "config": {"model": "m", "frames": 9, "in_channels": 2}})
 
 
 @pytest.mark.parametrize("path", ["schema", "id", "status", "config", "config.model", "config.frames"])
 def test_required_fields(path: str) -> None:
     with pytest.raises(BadInput, match=f"has no {path}"):
-        validate(changed(path, None))
+        RUNS.validate(changed(path, None))
 
 
 @pytest.mark.parametrize(
@@ -58,25 +59,25 @@ def test_required_fields(path: str) -> None:
 )
 def test_what_is_wrong_is_named(path: str, value: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        validate(changed(path, value))
+        RUNS.validate(changed(path, value))
 
 
 def test_the_vocabulary_of_statuses_is_closed() -> None:
     with pytest.raises(BadInput, match="unknown status 'crashed'"):
-        validate(changed("status", "crashed"))
+        RUNS.validate(changed("status", "crashed"))
     assert set(STATUSES) == {"ok", "failed", "oom", "timeout", "interrupted", "unsupported"}
 
 
 def test_a_run_that_is_not_ok_says_why() -> None:
     with pytest.raises(BadInput, match="status oom needs an error"):
-        validate(changed("status", "oom"))
+        RUNS.validate(changed("status", "oom"))
 
 
 def test_accuracy_without_protocol_or_test_set_is_refused() -> None:
     with pytest.raises(BadInput, match="nobody could compare"):
-        validate(changed("signature", None))
+        RUNS.validate(changed("signature", None))
     with pytest.raises(BadInput, match="nobody could compare"):
-        validate(changed("data.digest_test", None))
+        RUNS.validate(changed("data.digest_test", None))
 
 
 def test_figures_have_their_unit_in_the_name() -> None:
