@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness import cli, models
+from harness.cli.run import run_command
 from harness.store.store import Store
 from harness.training import checkpoint
 from tests.harness.reporting import records
@@ -134,7 +135,7 @@ def test_check_of_a_broken_model_ends_with_2(capsys: pytest.CaptureFixture[str])
 
 
 def test_several_values_after_one_flag() -> None:
-    command = cli.run_command
+    command = run_command
     with command.make_context("run", ["--model", "a", "b", "--seed", "0", "1", "--model", "c"]) as context:
         assert context.params["names"] == ("a", "b", "c")
         assert context.params["seeds"] == (0, 1)

@@ -1,0 +1,49 @@
+"""The command line: parses and calls, nothing else. Results go to stdout, progress and messages to stderr."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from harness import threads
+from harness.cli import check, compare, data, listing, run  # noqa: F401  (each adds its commands)
+from harness.cli.root import cli, say
+from harness.errors import HarnessError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the console script; the exit codes are those of harness.errors."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+        sys.stderr.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    threads.sleep_while_waiting()
+    words = sys.argv[1:] if arguments is None else arguments
+    sys.exit(_run(words))
+
+
+def _run(words: list[str]) -> int:
+    try:
+        cli.main(args=words, prog_name="harness", standalone_mode=False)
+    except HarnessError as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        say(f"harness: {error}")
+        return error.exit_code
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        say("harness: interrupted")
+        return 130
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        say(f"harness: {type(error).__name__}: {error} (harness --debug shows where)")
+        return 1
+    return 0

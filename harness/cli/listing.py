@@ -1,0 +1,68 @@
+"""``harness list`` and ``harness show``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import results_option
+from harness.cli.root import cli, say
+
+
+@cli.group("list")
+def list_() -> None:
+    """Show what there is."""
+
+
+@list_.command("models")
+def list_models() -> None:
+    """Registered lifters; any other is named package.module:attribute."""
+    from harness.models import MODELS
+
+    rows = [("name", "kind", "year", "paper", "T", "parameters", "answers for", "")]
+    rows += [
+        (name, entry.kind, str(entry.year), entry.paper, " ".join(map(str, entry.frames)), f"{entry.parameters:,}",
+         f"{entry.answers} frame", entry.note)
+        for name, entry in MODELS.items()
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for *cells, note in rows:
+        columns = zip(cells, widths[:-1], strict=True)
+        padded = [cell.rjust(width) if "," in cell else cell.ljust(width) for cell, width in columns]
+        click.echo("  ".join([*padded, note]).rstrip())
+
+
+@list_.command("protocols")
+def list_protocols() -> None:
+    """Rules that accuracy figures are made by."""
+    from harness.evaluation.protocol import PROTOCOLS
+
+    for name, protocol in PROTOCOLS.items():
+        click.echo(f"{name:12}  {protocol.summary}")
+
+
+@cli.command("show")
+@click.argument("name", metavar="MODEL")
+@click.option("--frames", type=int, help="T.  [default: as published]")
+@click.option("--in-channels", type=int, help="2 or 3.  [default: as published]")
+@click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
+def show_command(name: str, frames: int | None, in_channels: int | None, pairs: tuple[str, ...]) -> None:
+    """One registered lifter: configuration, contract, our counts, the published figures with their sources."""
+    from harness import model_card, options
+
+    click.echo(model_card.card(name, frames, in_channels, options.split(pairs)))
+
+
+@list_.command("runs")
+@results_option
+def list_runs(results: Path) -> None:
+    """Stored runs, the oldest first."""
+    from harness.store.store import Store
+
+    records = Store(results).latest()
+    if not records:
+        say(f"nothing is stored in {results} yet")
+    for record in records:
+        error_mm = f"{record['accuracy']['p1_mm']:7.1f} mm" if record["status"] == "ok" else " " * 10
+        click.echo(f"{record['id']:44}  {record['status']:11}  {error_mm}  {record['data']['spec']}")
