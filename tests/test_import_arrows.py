@@ -34,8 +34,24 @@ ALLOWED: dict[str, set[str]] = {
     "harness.contract": {"harness.data"},
     "harness.training": {"harness.data", "harness.evaluation", "harness.checkpoint_file"},
     "harness.measurement": {"harness.data"},
+    "harness.measurement.worker": {
+        "harness.measurement", "harness.models", "harness.contract", "harness.allocator", "harness.data",
+    },
+    "harness.measurement.survey": {
+        "harness.measurement", "harness.models", "harness.contract", "harness.environment", "harness.options",
+        "harness.store", "harness.lock",
+    },
+    "harness.complexity": {
+        "harness.store", "harness.measurement.samples", "harness.measurement.point", "harness.measurement.kind",
+    },
     "harness.store": set(),
-    "harness.reporting": {"harness.store", "harness.evaluation", "harness.data"},
+    "harness.reporting": {
+        "harness.store", "harness.evaluation", "harness.data", "harness.complexity", "harness.measurement.kind",
+        "harness.measurement.samples", "harness.measurement.point",
+    },
+    "harness.cost_card": {"harness.measurement", "harness.models", "harness.options", "harness.reporting"},
+    "harness.reproduction": {"harness.models", "harness.published", "harness.measurement", "harness.reporting"},
+    "harness.lock": set(),
     "harness.threads": set(),
     "harness.environment": {"harness.threads"},
     "harness.allocator": set(),
@@ -47,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.run": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
         "harness.data", "harness.evaluation", "harness.training", "harness.measurement", "harness.store",
-        "harness.allocator",
+        "harness.allocator", "harness.lock",
     },
     "harness.evaluating": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
@@ -56,7 +72,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.cli": {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
         "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads",
-        "harness.evaluation", "harness.model_card",
+        "harness.evaluation", "harness.model_card", "harness.measurement", "harness.cost_card", "harness.reproduction",
     },
     "harness.__main__": {"harness.cli"},
     "harness": set(),
@@ -67,6 +83,7 @@ WITHOUT_TORCH = (
     "harness.published",
     "harness.store",
     "harness.reporting",
+    "harness.complexity",
     "harness.data",
     "harness.cli",
     "harness.errors",

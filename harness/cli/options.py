@@ -10,6 +10,7 @@ import click
 
 from harness.errors import BadInput
 
+
 class ListOptions(click.Command):
     """A command whose repeatable options may be given once with several values: ``--model A B C``."""
 
