@@ -65,7 +65,15 @@ setup(
     ],
     extras_require={
         "cuda": ["mamba-ssm>=2.2", "causal-conv1d>=1.4"],
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.10", "scipy>=1.11", "pandas-stubs>=2.1"],
+        "dev": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff>=0.6",
+            "mypy>=1.10",
+            "scipy>=1.11",
+            "pandas-stubs>=2.1",
+            "thop>=0.1.1",
+        ],
     },
     entry_points={"console_scripts": ["harness = harness.cli:main"]},
 )

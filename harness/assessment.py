@@ -21,7 +21,7 @@ from harness.evaluation.predict import Run
 from harness.evaluation.protocol import Protocol, protocol
 from harness.evaluation.scores import Scores
 from harness.evaluation.signature import Signature
-from harness.measurement import flops, throughput
+from harness.measurement import counts, inference
 from harness.progress import ProgressLine, Say
 
 #: Test subjects named one by one in a signature; beyond that their number stands there.
@@ -195,15 +195,17 @@ def _signature(
 
 def _cost(model: nn.Module, config: RunConfig) -> tuple[dict[str, Any], list[str]]:
     """The record's ``cost`` entry, and sentences about what in it is in doubt."""
-    cost = flops.count(model, config.frames, config.in_channels)
-    speed = throughput.frames_per_second(model, config.frames, config.in_channels)
-    doubts = [f"no formula for the operations of {name}" for name in flops.without_formula(cost)]
+    counted = counts.count(model, config.frames, config.in_channels)
+    speed = inference.measure(model, config.frames, config.in_channels)
+    doubts = [f"no formula for the operations of {name}" for name in counts.without_formula(counted)]
     if speed.verdict != "STABLE":
         doubts.append(f"inference speed is {speed.verdict}: {speed.reason}")
     return {
-        **cost,
+        **counted,
+        "macs_fvcore_per_frame": counted["per_frame"]["macs_fvcore"],
         "scan_backend": models.scan_backend(model, config.device),
         "inference": speed.as_dict(),
         "inference_frames_per_s": speed.frames_per_s,
+        "peak_memory_bytes": inference.peak_memory_bytes(model, config.frames, config.in_channels),
         "threads": torch.get_num_threads(),
     }, doubts

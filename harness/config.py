@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from harness import models
+from harness import devices, models
 from harness.data import source
 from harness.errors import BadInput, suggestion
 from harness.evaluation.protocol import protocol
@@ -111,7 +111,7 @@ def resolve(
         budget=budget or _default_budget(chosen),
         batch_size=chosen.batch_size if batch_size is None else batch_size,
         learning_rate=chosen.learning_rate if learning_rate is None else learning_rate,
-        device=_device(device),
+        device=devices.resolve(device),
         threads=torch.get_num_threads() if threads is None else threads,
         data=data,
         detector=source.resolve_detector(data, detector),
@@ -131,18 +131,6 @@ def _published_recipe(model: str) -> str:
 
 def _default_budget(chosen: Recipe) -> Budget:
     return Budget(epochs=chosen.epochs) if chosen.epochs else Budget(seconds=DEFAULT_MINUTES * 60)
-
-
-def _device(asked: str) -> str:
-    if asked == AUTO:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(asked).type
-    except RuntimeError as error:
-        raise BadInput(f"--device {asked}: not a device; use cpu, cuda or cuda:0") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise BadInput("no CUDA device on this machine; use --device cpu (the scan runs on its native CPU kernel)")
-    return asked
 
 
 def _require_ranges(config: RunConfig) -> None:

@@ -46,6 +46,16 @@ class Interrupted(HarnessError):
     exit_code = 130
 
 
+#: How torch's allocators, glibc and CUDA libraries put it; on a CPU it is a plain RuntimeError with such a text.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was exhausted, whichever of the many ways it is said in."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(text in str(error).lower() for text in _OUT_OF_MEMORY)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``"Did you mean: a, b? "`` for the known names nearest to ``name``, or ``""``."""
     nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

@@ -10,7 +10,7 @@ from typing import Any
 from harness import contract, models, published
 from harness.contract import Contract
 from harness.data.skeleton import LEFT, RIGHT
-from harness.measurement import flops
+from harness.measurement import counts
 from harness.models import ModelEntry
 from harness.reporting.quantity import prefixed
 from harness.training.recipes import recipe
@@ -38,6 +38,10 @@ _ROOTS = {
 }
 
 
+#: The conventions on the page; ``harness count`` shows all.
+_SHOWN = ("macs_thop", "macs_fvcore", "flops_exact")
+
+
 def card(
     name: str, frames: int | None = None, in_channels: int | None = None, options: Mapping[str, Any] | None = None
 ) -> str:
@@ -48,12 +52,12 @@ def card(
     entry = models.entry(name)
     model: Any = models.build(name, frames, in_channels, **(options or {}))
     config = model.config
-    cost = flops.count(model, config.frames, config.in_channels)
+    counted = counts.count(model, config.frames, config.in_channels, training=False)
     title = f"{name}: {entry.kind}, {entry.year}, {entry.paper}"
     lines = [title, *([f"  {entry.note}"] if entry.note else []), ""]
     lines += _section("configuration", _configuration(config))
     lines += _section("contract", _contract(contract.of(model)))
-    lines += _section(f"our counts, one clip of T = {config.frames}, {config.in_channels} channels", _counts(cost))
+    lines += _section(f"our counts, one clip of T = {config.frames}, {config.in_channels} channels", _counts(counted))
     lines += _section("recipe of the authors", _recipe(entry.recipe))
     lines += _published(entry)
     return "\n".join(lines).rstrip()
@@ -89,13 +93,14 @@ def _contract(stated: Contract) -> list[tuple[str, str]]:
     return rows
 
 
-def _counts(cost: Mapping[str, Any]) -> list[tuple[str, str]]:
-    parts = sorted(cost["macs_by_operator"].items(), key=lambda item: -item[1])
-    not_counted = sorted({name.partition(" (")[0] for name in cost["uncounted_operators"]})
+def _counts(counted: Mapping[str, Any]) -> list[tuple[str, str]]:
+    parts = sorted(counted["by_kind"]["macs_fvcore"].items(), key=lambda item: -item[1])
+    not_counted = sorted({name.partition(" (")[0] for name in counted["uncounted"]["macs_fvcore"]})
+    figures = {name: f"{prefixed(counted[name])}, {prefixed(counted['per_frame'][name])} a frame" for name in _SHOWN}
     return [
-        ("parameters", f"{cost['params_total']:,}"),
-        ("multiply-accumulates", f"{prefixed(cost['macs_fvcore'])}, {prefixed(cost['macs_fvcore_per_frame'])} a frame"),
-        ("of these", ", ".join(f"{name} {prefixed(macs)}" for name, macs in parts if macs)),
+        ("parameters", f"{counted['params_total']:,}; {counted['params_thop']:,} as thop counts them"),
+        *((name, f"{figures[name]}: {counts.CONVENTIONS[name]}") for name in _SHOWN),
+        ("of macs_fvcore", ", ".join(f"{name} {prefixed(macs)}" for name, macs in parts if macs)),
         ("not counted", ", ".join(not_counted)),
     ]
 

@@ -243,16 +243,22 @@ def build(name: str, frames: int | None = None, in_channels: int | None = None, 
         raise BadInput(f"{name}: {error}") from error
 
 
-def _build_third_party(
-    name: str, frames: int | None, in_channels: int | None, overrides: Mapping[str, Any]
-) -> nn.Module:
-    from torch import nn
-
+def factory_of(name: str) -> Callable[..., Any]:
+    """What ``package.module:attribute`` names. Raises BadInput where it cannot be imported or is not callable."""
     module, _, attribute = name.partition(":")
     factory: Callable[..., Any] | None = getattr(_import(module), attribute, None)
     if factory is None or not callable(factory):
         state = "is not callable" if factory is not None else f"is not in {module}"
         raise BadInput(f"{name}: {attribute!r} {state}. Expected a callable (frames=T, in_channels=C) -> nn.Module")
+    return factory
+
+
+def _build_third_party(
+    name: str, frames: int | None, in_channels: int | None, overrides: Mapping[str, Any]
+) -> nn.Module:
+    from torch import nn
+
+    factory = factory_of(name)
     try:
         model = factory(frames=frames or 27, in_channels=in_channels or 3, **options.guess(overrides))
     except (TypeError, ValueError) as error:

@@ -64,6 +64,11 @@ CONVENTIONS: Mapping[str, str] = MappingProxyType({
     "thop MACs": "multiply-accumulates of layers; no attention product, einsum or selective scan",
     "2 x thop MACs": "the same, a multiplication and an addition counted apart",
     "half the thop MACs": "half of it, for no reason that is known",
+    "parameters by thop 0.0.31": "parameters of layers, layer norms not among them",
+    "MACs by thop 0.0.31": "thop of 2020: nothing for a layer norm, one for each bias of a convolution",
+    "2 x MACs by thop 0.0.31": "the same, a multiplication and an addition counted apart",
+    "half the MACs by thop 0.0.31": "half of it, for no reason that is known",
+    "2 x MACs by ptflops 0.6.9": "layers and activations; no layer norm, no attention product",
     "counted by hand": "by the authors' own word",
     "2 x MACs of the convolutions, amortised over an endless sequence": "for one frame; neighbours share the work",
 })  # fmt: skip

@@ -5,16 +5,13 @@ Whatever happens after the checks, one record is appended to the store with a st
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
-import fcntl
 import json
 import os
-import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,12 +20,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness import allocator, atomic_file, contract, data, environment, models
+from harness import allocator, atomic_file, contract, data, environment, lock, models
 from harness.assessment import assess, cutting, describe, require_fitting
 from harness.config import AUTO, RunConfig
 from harness.data.normalise import TargetSpace, target_space
 from harness.data.sequence import Dataset
-from harness.errors import BadInput, Interrupted, ResultsBusy
+from harness.errors import BadInput, Interrupted, is_out_of_memory
 from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
 from harness.store.store import Store
@@ -62,7 +59,8 @@ def run(config: RunConfig, results: Path, say: Say, again: bool = False) -> dict
     """
     store = Store(results)
     store.preflight()
-    with _held(results / "runs" / config.run_id()) as folder:
+    folder = results / "runs" / config.run_id()
+    with lock.held(folder / "lock", str(folder)):
         prepared = prepare(config, results, say)
         if again:
             checkpoint.clear(folder)
@@ -148,24 +146,6 @@ def build(config: RunConfig) -> nn.Module:
     return model
 
 
-@contextlib.contextmanager
-def _held(folder: Path) -> Iterator[Path]:
-    """The run's folder, held by this process alone; the lock goes with the process, so a dead holder never blocks."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            raise ResultsBusy(
-                f"{folder} is in use by {lock.read().strip() or 'another process'}; wait for it"
-            ) from error
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
-        yield folder
-
-
 def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) -> dict[str, Any]:
     record = _opening(prepared)
     described = json.dumps(prepared.config.as_dict(), indent=2, sort_keys=True) + "\n"
@@ -191,10 +171,7 @@ def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) ->
 def _status(error: BaseException) -> str:
     if isinstance(error, (Interrupted, KeyboardInterrupt)):
         return "interrupted"
-    # On a CPU torch reports exhausted memory as a plain RuntimeError with this text.
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error):
-        return "oom"
-    return "failed"
+    return "oom" if is_out_of_memory(error) else "failed"
 
 
 def _opening(prepared: Prepared) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import sys
 import types
@@ -13,7 +12,8 @@ import pytest
 import torch
 
 from harness import config, contract, models, run
-from harness.measurement import throughput
+from harness.measurement import inference
+from harness.measurement.timing import Protocol
 from harness.training.budget import Budget
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
@@ -52,8 +52,7 @@ def test_the_example_keeps_the_contract_and_its_registry_line_is_true() -> None:
 
 @pytest.mark.usefixtures("_added")
 def test_the_example_is_trained_evaluated_and_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = functools.partial(throughput.frames_per_second, min_seconds=0.0, min_samples=2)
-    monkeypatch.setattr(throughput, "frames_per_second", quick)
+    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
     data = "synthetic:train_minutes=0.2,test_minutes=0.1"
     planned = config.resolve(NAME, frames=9, data=data, budget=Budget(steps=3), threads=1)
     record = run.run(planned, tmp_path, lambda line: None)

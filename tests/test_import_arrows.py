@@ -37,25 +37,29 @@ ALLOWED: dict[str, set[str]] = {
     "harness.measurement.worker": {
         "harness.measurement", "harness.models", "harness.contract", "harness.allocator", "harness.data",
     },
+    "harness.measurement.request": {"harness.measurement", "harness.models", "harness.options", "harness.devices"},
     "harness.measurement.survey": {
-        "harness.measurement", "harness.models", "harness.contract", "harness.environment", "harness.options",
-        "harness.store", "harness.lock",
+        "harness.measurement", "harness.environment", "harness.store", "harness.lock",
     },
+    "harness.measurement.plan": {"harness.measurement", "harness.models", "harness.store"},
     "harness.complexity": {
         "harness.store", "harness.measurement.samples", "harness.measurement.point", "harness.measurement.kind",
     },
     "harness.store": set(),
     "harness.reporting": {
         "harness.store", "harness.evaluation", "harness.data", "harness.complexity", "harness.measurement.kind",
-        "harness.measurement.samples", "harness.measurement.point",
+        "harness.measurement.samples", "harness.measurement.point", "harness.models",
     },
     "harness.cost_card": {"harness.measurement", "harness.models", "harness.options", "harness.reporting"},
-    "harness.reproduction": {"harness.models", "harness.published", "harness.measurement", "harness.reporting"},
+    "harness.reproduction": {
+        "harness.contract", "harness.models", "harness.published", "harness.measurement", "harness.reporting",
+    },
     "harness.lock": set(),
+    "harness.devices": set(),
     "harness.threads": set(),
     "harness.environment": {"harness.threads"},
     "harness.allocator": set(),
-    "harness.config": {"harness.models", "harness.training", "harness.data", "harness.evaluation"},
+    "harness.config": {"harness.devices", "harness.models", "harness.training", "harness.data", "harness.evaluation"},
     "harness.assessment": {
         "harness.config", "harness.contract", "harness.models", "harness.data", "harness.evaluation",
         "harness.measurement",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import results_option
+from harness.cli.options import model_options, results_option
 from harness.cli.root import cli, say
 
 
@@ -44,9 +44,7 @@ def list_protocols() -> None:
 
 @cli.command("show")
 @click.argument("name", metavar="MODEL")
-@click.option("--frames", type=int, help="T.  [default: as published]")
-@click.option("--in-channels", type=int, help="2 or 3.  [default: as published]")
-@click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model.")
+@model_options
 def show_command(name: str, frames: int | None, in_channels: int | None, pairs: tuple[str, ...]) -> None:
     """One registered lifter: configuration, contract, our counts, the published figures with their sources."""
     from harness import model_card, options

@@ -38,6 +38,17 @@ def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--frames, --in-channels and -o of a registered model, as it is published where they are left out."""
+    for option in (
+        click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the model."),
+        click.option("--in-channels", type=int, help="2 or 3.  [default: as published]"),
+        click.option("--frames", type=int, help="T.  [default: as published]"),
+    ):
+        command = option(command)
+    return command
+
+
 def data_options(detector: str | None, seed: int | None, before: str = "") -> Callable[..., Any]:
     """--data, --detector and --data-seed; ``before`` says in words what comes before the built-in defaults."""
 

@@ -6,77 +6,26 @@ same information, so that a figure survives printing in grey. The same records g
 
 from __future__ import annotations
 
-import io
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
-from matplotlib.transforms import Bbox
 
 from harness.data.skeleton import JOINT_NAMES, ROOT
+from harness.reporting import bubbles
+from harness.reporting.bubbles import Bubble
+from harness.reporting.figure import blank, style
 from harness.reporting.group import Entry, Group
-from harness.reporting.quantity import prefixed, with_spread
+from harness.reporting.palette import COLOURS, DASHES, INK, MARKERS, MUTED
+from harness.reporting.quantity import with_spread
 from harness.reporting.table import FLOOR_NAMES
 from harness.store.schema import STATUSES, look_up
-
-#: Text, quieter text, lines, background. No other colour of a figure equals one of them, so that the report can tell
-#: them apart and let them follow its light or dark scheme.
-INK, MUTED, LINE, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#fefefe"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8a6d3b")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-DASHES: tuple[Any, ...] = (
-    "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)),
-    (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 2)), (0, (6, 1, 2, 1)),
-)  # fmt: skip
-#: Where a label may stand beside a bubble, the preferred place first: shift right and up, alignments.
-_PLACES = (
-    (1, 0, "left", "center"), (-1, 0, "right", "center"), (0, 1, "center", "bottom"), (0, -1, "center", "top"),
-    (0.75, 0.75, "left", "bottom"), (0.75, -0.75, "left", "top"),
-    (-0.75, 0.75, "right", "bottom"), (-0.75, -0.75, "right", "top"),
-)  # fmt: skip
-_LARGEST_BUBBLE = 1400
-#: matplotlib's own names; typed loosely because its stubs list every one, differently from release to release.
-STYLE: Any = {
-    "figure.facecolor": PAPER,
-    "axes.facecolor": "none",
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.labelsize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 10,
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "hatch.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    # A dollar sign in a model's name is a dollar sign.
-    "text.parse_math": False,
-    "svg.fonttype": "path",
-    # Without a salt matplotlib draws the names of clip paths at random.
-    "svg.hashsalt": "harness",
-}
 
 
 @dataclass(frozen=True)
@@ -86,37 +35,6 @@ class Plot:
     name: str
     caption: str
     draw: Callable[[Group], Figure | None]
-
-
-def to_svg(figure: Figure) -> bytes:
-    """The figure as SVG; the text is drawn as paths, so that it looks the same everywhere."""
-    return _saved(figure, "svg", dict.fromkeys(("Creator", "Date", "Format", "Type")))
-
-
-def to_png(figure: Figure) -> bytes:
-    """The figure as PNG, 160 dots per inch."""
-    return _saved(figure, "png", {"Software": None})
-
-
-def _saved(figure: Figure, kind: str, metadata: Mapping[str, str | None]) -> bytes:
-    file = io.BytesIO()
-    with _style():
-        figure.savefig(file, format=kind, metadata=dict(metadata), dpi=160)
-    return file.getvalue()
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
-        yield
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _look(group: Group) -> dict[str, tuple[str, str, Any]]:
@@ -135,8 +53,8 @@ def accuracy(group: Group) -> Figure | None:
     floors = sorted(group.floors.items(), key=lambda floor: floor[1]["p1_mm"])
     names = [entry.title for entry in group.entries] + [FLOOR_NAMES.get(name, name) for name, _ in floors]
     longest = max([*(floor["p1_mm"] for _, floor in floors), *(entry.p1_mm or 0 for entry in group.entries)])
-    with _style():
-        figure = _figure(7.0, 0.9 + 0.36 * len(names))
+    with style():
+        figure = blank(7.0, 0.9 + 0.36 * len(names))
         axes = figure.subplots()
         look = _look(group)
         for row, entry in enumerate(group.entries):
@@ -172,135 +90,30 @@ def _bar_label(axes: Axes, row: int, end: float, text: str, longest: float) -> N
     axes.text(end + 0.012 * longest, row, text, va="center", fontsize=9)
 
 
-@dataclass(frozen=True)
-class _Bubble:
-    """An entry in the accuracy-cost plane."""
-
-    entry: Entry
-    macs: float
-    p1_mm: float
-    params: float
-    area: float
-
-    @property
-    def radius_points(self) -> float:
-        return 0.5 * self.area**0.5
-
-
-def _bubbles(group: Group) -> list[_Bubble]:
+def _bubbles(group: Group) -> list[Bubble]:
+    look = _look(group)
     largest = max((entry.mean("cost.params_total") or 0 for entry in group.scored), default=0)
-    bubbles = []
+    shown = []
     for entry in group.scored:
         macs, params = entry.mean("cost.macs_fvcore_per_frame"), entry.mean("cost.params_total")
         if macs and params and entry.p1_mm is not None:
-            bubbles.append(_Bubble(entry, macs, entry.p1_mm, params, _LARGEST_BUBBLE * params / largest))
-    return bubbles
+            colour, marker, _ = look[entry.title]
+            area = bubbles.area(params, largest)
+            shown.append(Bubble(entry.title, macs, entry.p1_mm, entry.p1_sd_mm, params, area, colour, marker))
+    return shown
 
 
 def accuracy_cost(group: Group) -> Figure | None:
     """P1 against multiply-accumulates a frame; the area of a bubble is the number of parameters."""
-    bubbles = _bubbles(group)
-    if not bubbles:
+    shown = _bubbles(group)
+    if not shown:
         return None
-    with _style():
-        figure = _figure(7.0, 4.4)
+    with style():
+        figure = blank(7.0, 4.4)
         axes = figure.subplots()
-        look = _look(group)
-        for bubble in bubbles:
-            colour, marker, _ = look[bubble.entry.title]
-            axes.scatter(bubble.macs, bubble.p1_mm, s=bubble.area, color=colour, alpha=0.3, linewidth=0)
-            axes.scatter(bubble.macs, bubble.p1_mm, s=bubble.area, facecolor="none", edgecolor=colour, linewidth=1.2)
-            axes.scatter(bubble.macs, bubble.p1_mm, s=22, color=colour, marker=marker, zorder=3)
-            if bubble.entry.p1_sd_mm is not None:
-                axes.errorbar(bubble.macs, bubble.p1_mm, bubble.entry.p1_sd_mm, color=colour, capsize=2, linewidth=1)
-        _set_cost_axes(axes, bubbles)
-        _draw_front(axes, _front(bubbles))
-        _label_bubbles(axes, bubbles)
+        bubbles.draw(axes, shown, "multiply-accumulates per frame, attention and scan counted (log scale)")
+        bubbles.write_labels(axes, shown)
     return figure
-
-
-def _set_cost_axes(axes: Axes, bubbles: Sequence[_Bubble]) -> None:
-    macs, p1_mm = [bubble.macs for bubble in bubbles], [bubble.p1_mm for bubble in bubbles]
-    axes.set_xscale("log")
-    axes.set_xlim(min(macs) / 3, max(macs) * 3)
-    margin = max(0.25 * (max(p1_mm) - min(p1_mm)), 1.5)
-    axes.set_ylim(min(p1_mm) - margin, max(p1_mm) + margin)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: prefixed(value).replace(".00", "").replace(".0", ""))
-    axes.set_xlabel("multiply-accumulates per frame, attention and scan counted (log scale)")
-    axes.set_ylabel("P1 (mm)")
-    axes.grid()
-    axes.tick_params(length=0)
-
-
-def _front(bubbles: Sequence[_Bubble]) -> list[_Bubble]:
-    """The Pareto front by rising cost: nothing is both cheaper and better than what lies on it."""
-    front: list[_Bubble] = []
-    for bubble in sorted(bubbles, key=lambda bubble: (bubble.macs, bubble.p1_mm)):
-        if not front or bubble.p1_mm < front[-1].p1_mm:
-            front.append(bubble)
-    return front
-
-
-def _draw_front(axes: Axes, front: Sequence[_Bubble]) -> None:
-    axes.step(
-        [bubble.macs for bubble in front], [bubble.p1_mm for bubble in front],
-        where="post", color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=0.9,
-    )  # fmt: skip
-
-
-def _front_boxes(axes: Axes, front: Sequence[_Bubble]) -> list[Bbox]:
-    """What the steps of the front cover, a few dots wide."""
-    boxes = []
-    for cheaper, better in pairwise(front):
-        (left, top), (right, bottom) = axes.transData.transform(
-            [(cheaper.macs, cheaper.p1_mm), (better.macs, better.p1_mm)]
-        )
-        boxes += [
-            Bbox.from_extents(left, top - 3, right, top + 3),
-            Bbox.from_extents(right - 3, bottom, right + 3, top),
-        ]
-    return boxes
-
-
-def _label_bubbles(axes: Axes, bubbles: Sequence[_Bubble]) -> None:
-    """Write each label beside its bubble where it covers the least of the others and stays inside."""
-    figure = axes.figure
-    assert isinstance(figure, Figure)
-    figure.draw_without_rendering()
-    taken = [*(_bubble_box(axes, bubble) for bubble in bubbles), *_front_boxes(axes, _front(bubbles))]
-    for bubble in bubbles:
-        text = f"{bubble.entry.title}\n{prefixed(bubble.params)} parameters"
-        away = bubble.radius_points + 5
-        candidates = [
-            axes.annotate(
-                text, (bubble.macs, bubble.p1_mm), (away * right, away * up), textcoords="offset points",
-                ha=across, va=along, fontsize=8.5, linespacing=1.25,
-            )
-            for right, up, across, along in _PLACES
-        ]  # fmt: skip
-        boxes = [candidate.get_window_extent() for candidate in candidates]
-        costs = [
-            3 * (box.width * box.height - _overlap(box, axes.bbox)) + sum(_overlap(box, other) for other in taken)
-            for box in boxes
-        ]
-        best = costs.index(min(costs))
-        taken.append(boxes[best])
-        for index, candidate in enumerate(candidates):
-            if index != best:
-                candidate.remove()
-
-
-def _bubble_box(axes: Axes, bubble: _Bubble) -> Bbox:
-    centre_x, centre_y = axes.transData.transform((bubble.macs, bubble.p1_mm))
-    radius = bubble.radius_points * axes.figure.dpi / 72
-    return Bbox.from_extents(centre_x - radius, centre_y - radius, centre_x + radius, centre_y + radius)
-
-
-def _overlap(one: Bbox, other: Bbox) -> float:
-    common = Bbox.intersection(one, other)
-    return 0.0 if common is None else float(common.width * common.height)
 
 
 def learning_curves(group: Group) -> Figure | None:
@@ -308,8 +121,8 @@ def learning_curves(group: Group) -> Figure | None:
     runs = [(entry, run) for entry in group.scored for run in entry.runs if look_up(run, "training.curve")]
     if not runs:
         return None
-    with _style():
-        figure = _figure(8.6, 4.8)
+    with style():
+        figure = blank(8.6, 4.8)
         panels = figure.subplots(2, 2, sharex="col", sharey="row", height_ratios=[2.6, 1])
         look = _look(group)
         for entry, run in runs:
@@ -355,8 +168,8 @@ def per_action(group: Group) -> Figure | None:
 def _heat_map(values: pd.DataFrame) -> Figure | None:
     if values.empty:
         return None
-    with _style():
-        figure = _figure(2.6 + 0.37 * len(values.columns), 1.5 + 0.34 * len(values))
+    with style():
+        figure = blank(2.6 + 0.37 * len(values.columns), 1.5 + 0.34 * len(values))
         axes = figure.subplots()
         colours = sns.light_palette(COLOURS[0], as_cmap=True)
         sns.heatmap(

@@ -14,7 +14,6 @@ from collections.abc import Sequence as Many
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -31,7 +30,8 @@ from harness.data.checks.look import Look
 from harness.data.sequence import Dataset, Sequence
 from harness.data.skeleton import BONES, JOINT_COUNT, LEFT, RIGHT, ROOT
 from harness.errors import BadInput
-from harness.reporting.plots import COLOURS, INK, LINE, MUTED, PAPER, STYLE, to_png, to_svg
+from harness.reporting.figure import style, to_png, to_svg
+from harness.reporting.palette import COLOURS, INK, LINE, MUTED, PAPER
 
 Array = NDArray[Any]
 
@@ -63,9 +63,7 @@ def sheet(dataset: Dataset, rows: int = ROWS) -> Figure:
     looks = [look for look in looks if len(look)]
     if not looks:
         raise BadInput(f"{dataset.name}: no frame can be drawn; harness data validate says what is wrong")
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with style():
         figure = Figure(
             figsize=(11.0, 0.75 + 2.75 * len(looks)), layout=ConstrainedLayoutEngine(h_pad=0.1, hspace=0.03)
         )
@@ -229,7 +227,7 @@ def _legend() -> list[Line2D]:
 
 def _to_pdf(figure: Figure) -> bytes:
     file = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with style():
         figure.savefig(file, format="pdf", metadata={"Creator": None, "Producer": None, "CreationDate": None})
     return file.getvalue()
 

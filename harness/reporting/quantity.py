@@ -19,6 +19,14 @@ def prefixed(value: float | None) -> str:
     return f"{scaled:.{digits if prefix else 0}f} {prefix}".rstrip()
 
 
+def tick(value: float) -> str:
+    """A round number as it stands at an axis, without closing zeros: ``2e6`` is ``2 M``, ``0.5`` is ``0.5``."""
+    if value < 1:
+        return f"{value:g}"
+    number, _, prefix = prefixed(value).partition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {prefix}".rstrip()
+
+
 def decimal(value: float | None, digits: int = 1) -> str:
     """``61.84`` is ``61.8``."""
     return MISSING if value is None else f"{value:.{digits}f}"

@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness import atomic_file
-from harness.reporting import plots, table
+from harness.reporting import palette, plots, table
+from harness.reporting.figure import to_png, to_svg
 from harness.reporting.group import Group
 from harness.reporting.neighbours import Neighbours, compare, conditions
 from harness.reporting.quantity import decimal, with_spread
@@ -28,7 +29,7 @@ TITLE = "Pose lifters compared"
 _PARTS = ("config", "training", "data", "cost", "weights", "environment", "signature", "floors")
 _DRAWN = ("training.curve", "signature.fields")
 #: Colours of the figures that follow the page's light or dark scheme.
-_SCHEME = {plots.INK: "var(--ink)", plots.MUTED: "var(--muted)", plots.LINE: "var(--line)", plots.PAPER: "none"}
+_SCHEME = {palette.INK: "var(--ink)", palette.MUTED: "var(--muted)", palette.LINE: "var(--line)", palette.PAPER: "none"}
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def _section(members: Table) -> Section:
         figure = plot.draw(members.group)
         if figure is not None:
             name = f"{members.group.name}-{plot.name}"
-            drawings.append(Drawing(name, plot.caption, plots.to_svg(figure), plots.to_png(figure)))
+            drawings.append(Drawing(name, plot.caption, to_svg(figure), to_png(figure)))
     return Section(members.group, members, drawings, compare(members.group))
 
 

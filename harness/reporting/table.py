@@ -6,17 +6,15 @@ did not finish are gaps with their reason. CSV has the raw figures, the others w
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from harness.reporting.grid import Grid, Heading, wrapped
 from harness.reporting.group import Entry, Group, group
 from harness.reporting.quantity import MISSING, decimal, prefixed, speed, with_spread
 from harness.store.schema import Record, look_up
-
-WIDTH = 120
 
 #: Names in a record and in a table of the guesses that learn nothing from a network.
 FLOOR_NAMES = {"mean_pose": "mean pose", "zero_depth": "zero depth", "linear": "linear per frame"}
@@ -128,24 +126,18 @@ class Table:
         return pd.DataFrame([asdict(row) for row in self.rows]).astype(whole)
 
     def to_text(self) -> str:
-        """For a terminal of WIDTH columns."""
+        """For a terminal of 120 columns."""
         # A signature has no spaces to wrap at, so it is given some for the time of wrapping.
-        heading = textwrap.wrap(self.heading.replace("|", "| "), WIDTH, break_on_hyphens=False)
-        return "\n".join(
-            [
-                *(line.replace("| ", "|") for line in heading),
-                "",
-                *_aligned(self.columns, self.cells()),
-                *_wrapped(self.notes),
-            ]
-        )
+        heading = wrapped(self.heading.replace("|", "| "))
+        return "\n".join([*(line.replace("| ", "|") for line in heading), "", self._grid().to_text()])
 
     def to_markdown(self) -> str:
         """A pipe table with its protocol above and its notes below."""
-        headings = [" ".join(filter(None, (column.heading, column.unit))) for column in self.columns]
-        rules = ["---:" if column.number else ":---" for column in self.columns]
-        lines = [f"`{self.heading}`", "", _piped(headings), _piped(rules), *(map(_piped, self.cells()))]
-        return "\n".join(lines + ([""] if self.notes else []) + [f"* {_escaped(note)}" for note in self.notes])
+        return f"`{self.heading}`\n\n{self._grid().to_markdown()}"
+
+    def _grid(self) -> Grid:
+        headings = (Heading(column.heading, column.unit, column.number) for column in self.columns)
+        return Grid("", tuple(headings), tuple(map(tuple, self.cells())), self.notes)
 
 
 def build(records: Iterable[Record]) -> list[Table]:
@@ -256,36 +248,3 @@ def _cuttings(members: Group) -> list[str]:
 
 def _whole(value: float | None) -> str:
     return "" if value is None else str(value)
-
-
-def _aligned(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as they need, except that the first wraps where the table would be wider than WIDTH."""
-    headings = [[column.heading for column in columns], [column.unit for column in columns]]
-    widths = [max(len(row[index]) for row in [*headings, *cells]) for index in range(len(columns))]
-    gaps = 2 if sum(widths) + 2 * len(widths) <= WIDTH else 1
-    widths[0] = max(12, min(widths[0], WIDTH - sum(widths[1:]) - gaps * (len(widths) - 1)))
-    separator = " " * gaps
-    ruled = ["-" * width for width in widths]
-    lines = []
-    for row in [*headings, ruled, *cells]:
-        first, *rest = textwrap.wrap(row[0], widths[0]) or [""]
-        justified = [
-            cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, width, column in zip([first, *row[1:]], widths, columns, strict=True)
-        ]
-        lines.append(separator.join(justified).rstrip())
-        lines += [f"  {continued}" for continued in rest]
-    return lines
-
-
-def _wrapped(notes: Sequence[str]) -> list[str]:
-    lines = [textwrap.fill(note, WIDTH, initial_indent="* ", subsequent_indent="  ") for note in notes]
-    return ["", *lines] if lines else []
-
-
-def _escaped(cell: str) -> str:
-    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
-
-
-def _piped(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |"

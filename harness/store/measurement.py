@@ -42,7 +42,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "point.streaming": (YES_NO, "one new frame a call, of a causal lifter"),
 
     "environment.*": (ANYTHING, "machine and software, as in a record of a run"),
-    "environment_key": (TEXT, "digest of what of it can change a figure"),
+    "environment_key": (TEXT, "digest of what of it can change a figure, whatever the model"),
     "protocol.*": (NUMBER, "how it was measured: rounds, warm-up, samples, seconds, see harness.measurement.timing"),
 
     "output_frames": (WHOLE, "frames of a clip that it answers for"),

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
+from posemamba.scan import cost as _cost  # noqa: F401  registers formulas
 from posemamba.scan import mamba_ssm, operator, reference
 from posemamba.scan.backend import BACKENDS, available, resolve
 
@@ -46,21 +48,41 @@ def selective_scan(
     """
     B, C = (x[:, None] if x.dim() == 3 else x for x in (B, C))  # (B, K, N, L)
     _check(u, delta, A, B, C, D, delta_bias)
-    if torch.jit.is_tracing():  # type: ignore[attr-defined]
-        # A trace holds the scan as one operator, whichever backend would run, so that counters see it by name.
-        backend = "auto"
-    name = resolve(backend, u)
+    if _is_abstract(u):
+        backend = name = "auto"
+    else:
+        name = resolve(backend, u)
+    arguments = (u, delta, A, B, C, D, delta_bias)
+    needs_gradient = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in arguments)
+    watched = not needs_gradient and _is_watched()
     if name == "mamba-ssm":
-        return mamba_ssm.selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus)
+        if watched:
+            return operator.selective_scan(*arguments, delta_softplus, name, False)[0]
+        return mamba_ssm.selective_scan(*arguments, delta_softplus)
 
     dtype = torch.promote_types(u.dtype, torch.float32)
     required = (u.to(dtype), delta.to(dtype), A.to(dtype), B.to(dtype), C.to(dtype))
     optional = (None if D is None else D.to(dtype), None if delta_bias is None else delta_bias.to(dtype))
-    if name == "reference":
+    if name == "reference" and not watched:
         return reference.selective_scan(*required, *optional, delta_softplus).to(u.dtype)
-    keep_states = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (*required, *optional))
-    y, _ = operator.selective_scan(*required, *optional, delta_softplus, backend, keep_states)
+    y, _ = operator.selective_scan(*required, *optional, delta_softplus, backend, needs_gradient)
     return y.to(u.dtype)
+
+
+def _is_abstract(u: Tensor) -> bool:
+    """Whether this is a trace or a tensor without numbers.
+
+    Then the scan is one operator, whichever backend would run: counters see it by name, and the recurrence is not
+    walked token by token for nothing.
+    """
+    if torch.compiler.is_compiling():  # it has fake tensors too, and compiles the backend that was asked for
+        return False
+    return bool(torch.jit.is_tracing()) or isinstance(u, FakeTensor)  # type: ignore[attr-defined]
+
+
+def _is_watched() -> bool:
+    """Whether a counter or timer looks on in torch's dispatcher, which sees the scan only as an operator."""
+    return not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
 
 
 def _check(

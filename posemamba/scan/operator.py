@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from posemamba.scan import checkpoint, chunked, native
+from posemamba.scan import checkpoint, chunked, mamba_ssm, native, reference
 from posemamba.scan.backend import resolve, warn_of_fallback
 
+_FORWARD_ONLY = {"reference": reference.selective_scan, "mamba-ssm": mamba_ssm.selective_scan}
 _INPUTS = "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? delta_bias, bool delta_softplus"
 
 
@@ -38,8 +39,12 @@ def selective_scan(
     """y (B, K*D, L) and, where asked for, the states the backward pass starts from (else an empty tensor).
 
     ``backend`` may be ``auto``; it is resolved here and not where the operator is called, so that the warning about a
-    fallback is not lost in a compiled graph.
+    fallback is not lost in a compiled graph. ``reference`` and ``mamba-ssm`` keep no states: they are an operator only
+    for those who watch a forward without gradients.
     """
+    if backend in _FORWARD_ONLY:
+        y = _FORWARD_ONLY[backend](u, delta, A, B, C, D, delta_bias, delta_softplus)
+        return y, u.new_empty(0)
     y, states = _implementation(backend, u).forward(u, delta, A, B, C, D, delta_bias, delta_softplus, keep_states)
     return y, states
 

@@ -24,7 +24,7 @@ from baselines.ktpformer import (
     official_config,
     topology,
 )
-from harness.measurement import flops
+from harness.measurement import fvcore
 from tests.baselines.golden import Golden
 
 TINY = "ktpformer-tiny"
@@ -88,11 +88,11 @@ def test_multiply_accumulates_are_the_authors_without_the_diagonals(attention: A
     """They multiply by each graph's diagonal as a full matrix, we by its numbers alone."""
     golden = Golden(TINY)
     frames, joints, dim = 9, 17, 16
-    cost = flops.count(golden_model(golden, attention), frames=frames, in_channels=2)
-    products = sum(macs for name, macs in cost["macs_by_operator"].items() if not name.endswith("norm"))
+    cost = fvcore.count(golden_model(golden, attention), frames=frames, in_channels=2)
+    products = sum(macs for name, macs in cost.by_operator.items() if not name.endswith("norm"))
     diagonals = (frames * joints**2 + 2 * joints * frames**2) * dim
     assert products == golden.facts["macs"]["torch_flop_counter"] - diagonals
-    assert flops.without_formula(cost) == []
+    assert fvcore.without_formula(cost.uncounted) == []
 
 
 def test_every_official_name_of_the_published_preset_is_known() -> None:

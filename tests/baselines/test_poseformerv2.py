@@ -24,7 +24,7 @@ from baselines.poseformerv2 import (
     inverse_cosine_transform,
     official_config,
 )
-from harness.measurement import flops
+from harness.measurement import fvcore
 from tests.baselines.golden import Golden
 
 SMALL = PoseFormerV2Config(frames=9, dim=8, depth=2, heads=2, kept_frames=3, kept_coefficients=2)
@@ -100,7 +100,7 @@ def test_golden_parameter_count(golden: Golden) -> None:
 def test_multiply_accumulates_are_the_authors_and_the_cosine_transforms(golden: Golden) -> None:
     """The authors' transform is a Fourier transform, which no counter counts; ours is a product of matrices."""
     theirs = golden.facts["macs"]
-    counted = flops.count(golden_model(golden), golden.facts["frames"], in_channels=2)["macs_by_operator"]
+    counted = fvcore.count(golden_model(golden), golden.facts["frames"], in_channels=2).by_operator
     frames, frames_kept, coefficients, joints, dim, depth = 9, 3, 3, 17, 8, 2
     of_the_clip = coefficients * frames * joints * 2
     of_the_blocks = depth * 2 * frames_kept**2 * joints * dim  # there and back, for the second half of six tokens

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,15 +9,15 @@ import pytest
 import torch
 
 from harness import config, evaluating, run
-from harness.measurement import throughput
+from harness.measurement import inference
+from harness.measurement.timing import Protocol
 from harness.training.budget import Budget
 from tests.harness.data import h36m_files, mpi_inf_3dhp_files, pw3d_files
 
 
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    quick = functools.partial(throughput.frames_per_second, min_seconds=0.0, min_samples=2)
-    monkeypatch.setattr(throughput, "frames_per_second", quick)
+    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     yield
     torch.set_num_threads(threads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,8 @@ from torch import nn
 
 from harness import config, contract, models, run
 from harness.config import RunConfig
-from harness.measurement import throughput
+from harness.measurement import inference
+from harness.measurement.timing import Protocol
 from harness.progress import ProgressLine
 from harness.training.budget import Budget
 
@@ -52,8 +52,7 @@ NAMES = list({network(name): name for name in reversed(models.MODELS)}.values())
 
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    quick = functools.partial(throughput.frames_per_second, min_seconds=0.0, min_samples=2)
-    monkeypatch.setattr(throughput, "frames_per_second", quick)
+    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     yield
     torch.set_num_threads(threads)

@@ -38,6 +38,14 @@ THOP_MACS: dict[Setting, float] = {
     ("posemamba-b", 243, ()): 13.943083392,
     ("posemamba-l", 243, ()): 27.881,
     ("posemamba-x", 243, ()): 109.909,
+    ("posemamba-s", 243, (6, 64)): 2.152,
+    ("posemamba-s", 243, (8, 64)): 2.870,
+    ("posemamba-s", 243, (12, 64)): 4.305,
+    ("posemamba-s", 243, (16, 64)): 5.740,
+    ("posemamba-s", 243, (20, 64)): 7.174,
+    ("posemamba-s", 243, (24, 64)): 8.609,
+    ("posemamba-s", 243, (20, 32)): 1.897,
+    ("posemamba-s", 243, (6, 256)): 32.98,
     ("motionagformer-xs", 27, ()): 1.024,
     ("motionagformer-s", 81, ()): 6.601,
     ("motionagformer-b", 243, ()): 48.301,
@@ -69,7 +77,10 @@ THOP_MACS: dict[Setting, float] = {
     ("ktpformer", 243, ()): 139.060,
     ("tcpformer", 243, ()): 109.215,
 }
-TIMES_THOP = {"thop MACs": 1.0, "2 x thop MACs": 2.0, "half the thop MACs": 0.5}
+TIMES_THOP = {
+    "thop MACs": 1.0, "2 x thop MACs": 2.0, "half the thop MACs": 0.5, "MACs by thop 0.0.31": 1.0,
+    "2 x MACs by thop 0.0.31": 2.0, "half the MACs by thop 0.0.31": 0.5, "2 x MACs by ptflops 0.6.9": 2.0,
+}  # fmt: skip
 
 
 def setting(row: Row) -> Setting:
@@ -201,10 +212,10 @@ def test_a_count_for_one_output_frame_is_the_clips_share() -> None:
 @pytest.mark.parametrize(
     ("expected", "metric", "model", "source", "where"),
     [
-        (41.8, "MPJPE", "posemamba-s", "posemamba", {"keypoints": "SH"}),
-        (35.0, "P-MPJPE", "posemamba-s", "posemamba", {"keypoints": "SH"}),
-        (0.860, "parameters", "posemamba-s", "posemamba", {}),
-        (3.587, "compute", "posemamba-s", "posemamba", {}),
+        (41.8, "MPJPE", "posemamba-s", "posemamba", {"keypoints": "SH", "options": {}}),
+        (35.0, "P-MPJPE", "posemamba-s", "posemamba", {"keypoints": "SH", "options": {}}),
+        (0.860, "parameters", "posemamba-s", "posemamba", {"options": {}}),
+        (3.587, "compute", "posemamba-s", "posemamba", {"options": {}}),
         (38.1, "MPJPE", "posemamba-l", "posemamba", {"keypoints": "SH"}),
         (15.6, "MPJPE", "posemamba-l", "posemamba", {"keypoints": "GT"}),
         (37.1, "MPJPE", "posemamba-x", "posemamba", {}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import subprocess
@@ -16,11 +15,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness import config, run
+from harness import config, lock, run
 from harness.config import RunConfig
 from harness.data import synthetic
 from harness.errors import BadInput, Interrupted, ResultsBusy, RunFailed
-from harness.measurement import throughput
+from harness.measurement import inference
+from harness.measurement.timing import Protocol
 from harness.store.store import Store
 from harness.training.budget import Budget
 
@@ -32,8 +32,7 @@ BUDGET = ["--frames", "9", "--batch-size", "2", "--threads", "1"]
 
 @pytest.fixture(autouse=True)
 def _short_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    measure = throughput.frames_per_second
-    monkeypatch.setattr(throughput, "frames_per_second", functools.partial(measure, min_seconds=0.0, min_samples=2))
+    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +67,7 @@ def test_a_run_is_one_whole_record(tmp_path: Path) -> None:
     assert record["training"]["steps"] == 6
     assert record["accuracy"]["frames"] == record["data"]["test_frames"]
     assert set(record["floors"]) == {"zero_depth", "mean_pose", "linear"}
-    assert record["cost"]["macs_by_operator"]["scan"] > 0
+    assert record["cost"]["by_operator"]["macs_fvcore"]["scan"] > 0
     assert record["cost"]["scan_backend"] in ("native", "chunked")
     assert record["signature"]["long"].startswith("MPJPE|protocol:all|data:synthetic|2d:sh|test:")
     assert len(record["data"]["digest_test"]) == 64
@@ -142,7 +141,10 @@ def test_a_set_without_test_sequences_is_refused_before_training(tmp_path: Path)
 
 def test_two_runs_cannot_hold_one_folder(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / tiny().run_id()
-    with run._held(folder), pytest.raises(ResultsBusy, match=rf"is in use by process {os.getpid()}"):
+    with (
+        lock.held(folder / "lock", str(folder)),
+        pytest.raises(ResultsBusy, match=rf"is in use by process {os.getpid()}"),
+    ):
         run.run(tiny(), tmp_path, lambda line: None)
 
 

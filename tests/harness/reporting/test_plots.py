@@ -6,7 +6,8 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
-from harness.reporting import plots
+from harness.reporting import bubbles, plots
+from harness.reporting.figure import to_png, to_svg
 from harness.reporting.group import Group, group
 from tests.harness.reporting import records
 
@@ -26,11 +27,11 @@ def test_the_same_runs_give_the_same_bytes(plot: plots.Plot) -> None:
     first, second = (plot.draw(group([records.record()])[0]) for _ in range(2))
     assert first is not None
     assert second is not None
-    assert plots.to_svg(first) == plots.to_svg(second)
-    png = plots.to_png(first)
-    assert png == plots.to_png(second)
+    assert to_svg(first) == to_svg(second)
+    png = to_png(first)
+    assert png == to_png(second)
     assert not any(word in png for word in (b"Software", b"tIME"))
-    assert b"<metadata" not in plots.to_svg(first)
+    assert b"<metadata" not in to_svg(first)
 
 
 @pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.name)
@@ -69,9 +70,8 @@ def test_labels_do_not_cover_each_other() -> None:
 
 
 def test_nothing_on_the_front_is_beaten_in_both() -> None:
-    bubbles = plots._bubbles(group(records.typical())[0])
-    front = plots._front(bubbles)
-    assert [bubble.entry.title for bubble in front] == ["dilated-convolution", "posemamba-s"]
+    front = bubbles.front(plots._bubbles(group(records.typical())[0]))
+    assert [bubble.title for bubble in front] == ["dilated-convolution", "posemamba-s"]
 
 
 def test_heat_maps_hold_the_means_and_leave_out_the_root(typical: Group) -> None:
@@ -117,4 +117,4 @@ def test_a_dollar_sign_in_a_name_is_no_formula() -> None:
     for plot in plots.PLOTS:
         figure = plot.draw(group([run])[0])
         assert figure is not None
-        assert plots.to_svg(figure)
+        assert to_svg(figure)

@@ -25,6 +25,13 @@ def test_speed(value: float | None, printed: str) -> None:
     assert quantity.speed(value) == printed
 
 
+@pytest.mark.parametrize(
+    ("value", "printed"), [(2e6, "2 M"), (1.05e6, "1.05 M"), (0.5, "0.5"), (0.001, "0.001"), (10, "10"), (5e10, "50 G")]
+)
+def test_tick(value: float, printed: str) -> None:
+    assert quantity.tick(value) == printed
+
+
 def test_spread_is_shown_only_where_there_is_one() -> None:
     assert quantity.with_spread(61.84, 0.449) == "61.8 ± 0.4"
     assert quantity.with_spread(61.84, None) == "61.8"

@@ -119,7 +119,7 @@ def test_every_run_has_its_configuration_and_environment(page: Page, runs: list[
         assert run["id"] in page.text
     assert page.text.count("recipe.learning_rate") == 6
     assert page.text.count("AMD EPYC 9R14") == 7
-    assert page.text.count("uncounted_operators.add (elementwise)") == 6
+    assert page.text.count("uncounted.macs_fvcore.add (elementwise)") == 6
     assert runs[0]["signature"]["long"] in page.text
 
 

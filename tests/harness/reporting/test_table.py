@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from harness.reporting import quantity, table
+from harness.reporting import grid, quantity, table
 from tests.harness.reporting import records
 
 
@@ -14,7 +14,7 @@ def test_text_fits_the_terminal_whatever_the_names_are() -> None:
     runs[0]["config"]["model"] = "my_package.with_a_very_long_name.models.lifters:build_the_largest_of_them"
     runs[0]["warnings"] = ["a very long warning " * 20]
     for line in table.text(runs).splitlines():
-        assert len(line) <= table.WIDTH, line
+        assert len(line) <= grid.WIDTH, line
 
 
 def test_text_of_a_typical_store() -> None:

@@ -1,0 +1,1 @@
+"""What the stored measurements say about cost: points summed up, growth with T, crossovers, shares of the roofline."""

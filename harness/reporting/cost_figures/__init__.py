@@ -1,0 +1,1 @@
+"""The figures of what lifters cost, one file a figure; ``harness.reporting.cost_plots`` writes them."""

@@ -1,0 +1,85 @@
+"""Figures whose bytes are a function of what they show: one style, one font, no date, no drawn-at-random names.
+
+Nothing of it leaks into matplotlib's global settings: ``style`` is a context, and a figure is drawn and saved in it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from harness.reporting.palette import INK, LINE, MUTED, PAPER
+
+DOTS_PER_INCH = 160
+#: matplotlib's own names; typed loosely because its stubs list every one, differently from release to release.
+STYLE: Any = {
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 10,
+    # The font that matplotlib brings along, so that no machine draws another.
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "hatch.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    # A dollar sign in a model's name is a dollar sign.
+    "text.parse_math": False,
+    "svg.fonttype": "path",
+    # Without a salt matplotlib draws the names of clip paths at random.
+    "svg.hashsalt": "harness",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The figures' own settings, whatever those around are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that needs no window and makes room for what is put into it."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def to_svg(figure: Figure) -> bytes:
+    """The figure as SVG; the text is drawn as paths, so that it looks the same everywhere."""
+    return _saved(figure, "svg", dict.fromkeys(("Creator", "Date", "Format", "Type")))
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as PNG, 160 dots per inch."""
+    return _saved(figure, "png", {"Software": None})
+
+
+def _saved(figure: Figure, kind: str, metadata: Mapping[str, str | None]) -> bytes:
+    file = io.BytesIO()
+    with style():
+        figure.savefig(file, format=kind, metadata=dict(metadata), dpi=DOTS_PER_INCH)
+    return file.getvalue()

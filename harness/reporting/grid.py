@@ -1,0 +1,78 @@
+"""A table of strings with a title and notes, for the terminal and as Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH = 120
+#: Narrower than this the first column does not get, however much the others need.
+_NARROWEST = 12
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Of a column: its name and the unit below it. A ``number`` aligns right."""
+
+    name: str
+    unit: str = ""
+    number: bool = True
+
+
+@dataclass(frozen=True)
+class Grid:
+    """``cells`` row by row, each as long as ``headings``; the first column wraps where the table would be too wide."""
+
+    title: str
+    headings: tuple[Heading, ...]
+    cells: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def to_text(self) -> str:
+        """At most WIDTH columns, unless the columns after the first need more. Without a title it begins at once."""
+        title = [*wrapped(self.title), ""] if self.title else []
+        return "\n".join([*title, *self._aligned(), *_listed(self.notes)])
+
+    def to_markdown(self) -> str:
+        """A pipe table with the title in bold above and the notes below."""
+        names = [" ".join(filter(None, (heading.name, heading.unit))) for heading in self.headings]
+        rules = ["---:" if heading.number else ":---" for heading in self.headings]
+        title = [f"**{_escaped(self.title)}**", ""] if self.title else []
+        lines = [*title, _piped(names), f"| {' | '.join(rules)} |"]
+        lines += [_piped(row) for row in self.cells]
+        return "\n".join(lines + ([""] if self.notes else []) + [f"* {_escaped(note)}" for note in self.notes])
+
+    def _aligned(self) -> list[str]:
+        top = [[heading.name for heading in self.headings], [heading.unit for heading in self.headings]]
+        if not any(top[1]):
+            top.pop()
+        widths = [max(len(row[index]) for row in [*top, *self.cells]) for index in range(len(self.headings))]
+        gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else 1
+        widths[0] = max(_NARROWEST, min(widths[0], WIDTH - sum(widths[1:]) - gap * (len(widths) - 1)))
+        lines = []
+        for row in [*top, ["-" * width for width in widths], *self.cells]:
+            first, *rest = textwrap.wrap(row[0], widths[0], subsequent_indent="  ") or [""]
+            justified = [
+                cell.rjust(width) if heading.number else cell.ljust(width)
+                for cell, width, heading in zip([first, *row[1:]], widths, self.headings, strict=True)
+            ]
+            lines += [(" " * gap).join(justified).rstrip(), *rest]
+        return lines
+
+
+def wrapped(line: str, start: str = "", later: str = "") -> list[str]:
+    """``line`` in lines of at most WIDTH characters, the first behind ``start`` and the others behind ``later``."""
+    return textwrap.wrap(line, WIDTH, initial_indent=start, subsequent_indent=later, break_on_hyphens=False)
+
+
+def _listed(notes: Sequence[str]) -> list[str]:
+    return ["", *(line for note in notes for line in wrapped(note, "* ", "  "))] if notes else []
+
+
+def _escaped(cell: str) -> str:
+    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _piped(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"

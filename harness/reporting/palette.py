@@ -1,0 +1,91 @@
+"""Colours, markers and dashes of the figures, and which of them a lifter is drawn with.
+
+Colours are Okabe and Ito's, distinct for colour-blind readers. Lifters of one family share a hue and differ in its
+lightness, the larger the darker; markers and dashes carry the same information, so that a figure survives grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.colors import to_hex, to_rgb
+
+from harness.models import MODELS
+
+#: Text, quieter text, lines, background. No other colour of a figure equals one of them, so that the report can tell
+#: them apart and let them follow its light or dark scheme.
+INK, MUTED, LINE, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#fefefe"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8a6d3b")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+DASHES: tuple[Any, ...] = (
+    "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)),
+    (0, (3, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 2)), (0, (6, 1, 2, 1)),
+)  # fmt: skip
+#: How far the darkest member of a family goes towards black, and the lightest towards white.
+_DARKEST, _LIGHTEST = 0.42, 0.30
+#: How dark writing in a family's colour is: enough of it to be read at 8 points.
+_WRITING = 0.35
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one lifter is drawn; ``writing`` is the colour of text about it."""
+
+    colour: str
+    writing: str
+    marker: str
+    dashes: Any
+
+
+def family(model: str) -> str:
+    """What a model is a size of: the module of its registry entry, or that of ``package.module:attribute``."""
+    if model in MODELS:
+        return MODELS[model].module.rpartition(".")[2]
+    return model.partition(":")[0]
+
+
+def looks(members: Sequence[tuple[str, str, float]]) -> dict[str, Look]:
+    """A look for each (label, model, size), by label; independent of the order they come in."""
+    families: dict[str, list[tuple[float, str]]] = {}
+    for label, model, size in members:
+        families.setdefault(family(model), []).append((-size, label))
+    hues = _hues(sorted(families))
+    found: dict[str, Look] = {}
+    for name in sorted(families, key=_rank):
+        ordered = sorted(families[name])
+        for index, (_, label) in enumerate(ordered):
+            colour = _shade(hues[name], index, len(ordered))
+            marker, dashes = MARKERS[len(found) % len(MARKERS)], DASHES[index % len(DASHES)]
+            found[label] = Look(colour, _blend(hues[name], "black", _WRITING), marker, dashes)
+    return found
+
+
+def _hues(families: Sequence[str]) -> Mapping[str, str]:
+    """The same colour for a family in every figure, as far as no other of the figure has it already."""
+    hues: dict[str, str] = {}
+    for name in sorted(families, key=_rank):
+        preferred = COLOURS[_rank(name)[0] % len(COLOURS)]
+        free = [colour for colour in COLOURS if colour not in hues.values()]
+        hues[name] = preferred if preferred in free or not free else free[0]
+    return hues
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Place of a family in the registry; strangers come last."""
+    known = list(dict.fromkeys(entry.module.rpartition(".")[2] for entry in MODELS.values()))
+    return (known.index(name) if name in known else len(known), name)
+
+
+def _shade(colour: str, index: int, count: int) -> str:
+    if count == 1:
+        return colour
+    # From the darkest at 0 to the lightest at 1; the hue itself lies between.
+    place = index / (count - 1) * (_DARKEST + _LIGHTEST) - _DARKEST
+    return _blend(colour, "white" if place > 0 else "black", abs(place))
+
+
+def _blend(colour: str, other: str, share: float) -> str:
+    red, green, blue = ((1 - share) * one + share * two for one, two in zip(to_rgb(colour), to_rgb(other), strict=True))
+    return to_hex((red, green, blue))

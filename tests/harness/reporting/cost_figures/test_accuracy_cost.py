@@ -1,0 +1,79 @@
+"""The figure of accuracy against cost: where its figures come from, and that groups stay apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.complexity.summary import summarise
+from harness.reporting.cost_figures import accuracy_cost
+from harness.reporting.group import group
+from harness.store.store import Store
+from tests.harness.complexity import rows
+from tests.harness.reporting import records
+from tests.harness.reporting.cost_figures import layout
+
+COMMITTED = Path(__file__).resolve().parents[4] / "results" / "motion-cpu-2026-11-23"
+
+
+def places(figure: Any, number: int) -> set[tuple[float, float]]:
+    dots = [found.get_offsets()[0] for found in figure.axes[number].collections if len(found.get_offsets()) == 1]
+    return {(float(x), float(y)) for x, y in dots}
+
+
+def test_runs_alone_are_enough() -> None:
+    (figure,) = accuracy_cost.draw(group(Store(COMMITTED).latest()), []).values()
+    layout.check(figure)
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == accuracy_cost.FVCORE
+    assert "data:motion" in layout.words(figure)
+    assert any(x == 1837632.0 for x, _ in places(figure, 0))
+
+
+def test_operations_are_exact_and_latency_is_there_where_they_were_measured() -> None:
+    runs = [records.record(model) for model in ("posemamba-s", "motionagformer-xs")]
+    measured = summarise(rows.survey(frames=(27,), in_channels=3))
+    (figure,) = accuracy_cost.draw(group(runs), measured).values()
+    layout.check(figure)
+    operations, latency = figure.axes
+    assert operations.get_xlabel() == accuracy_cost.EXACT
+    expected = {one.label: one for one in measured}
+    for run in runs:
+        one = expected[run["config"]["model"]]
+        assert (one.flops_per_frame, run["accuracy"]["p1_mm"]) in places(figure, 0)
+        assert (one.per_frame_ms, run["accuracy"]["p1_mm"]) in places(figure, 1)
+    assert operations.get_ylim() == latency.get_ylim()
+    assert "Latency: Median of 90 samples" in layout.words(figure)
+
+
+def test_other_options_channels_and_batches_are_no_match() -> None:
+    run = records.record("posemamba-s")
+    law = {"posemamba-s": rows.LAWS["posemamba-s"]}
+    for fields in ({"in_channels": 2}, {"in_channels": 3, "options": {"depth": 3}}):
+        (figure,) = accuracy_cost.draw(group([run]), summarise(rows.survey(law, (27,), **fields))).values()
+        assert [axes.get_xlabel() for axes in figure.axes] == [accuracy_cost.FVCORE]
+    auto = summarise(rows.survey(law, (27,), in_channels=3, batch=8, batch_asked="auto"))
+    (figure,) = accuracy_cost.draw(group([run]), auto).values()
+    assert [axes.get_xlabel() for axes in figure.axes] == [accuracy_cost.EXACT]
+
+
+def test_regularisation_changes_no_cost() -> None:
+    run = records.record("posemamba-s")
+    run["config"]["options"] = {"drop_path": 0.0}
+    law = {"posemamba-s": rows.LAWS["posemamba-s"]}
+    (figure,) = accuracy_cost.draw(group([run]), summarise(rows.survey(law, (27,), in_channels=3))).values()
+    assert len(figure.axes) == 2
+
+
+def test_groups_stay_apart_and_who_is_not_drawn_is_named() -> None:
+    found = accuracy_cost.draw(group(records.two_protocols()), summarise(rows.survey(frames=(27,), in_channels=3)))
+    assert list(found) == ["accuracy-cost--motion-sh", "accuracy-cost--motion-gt"]
+    for figure in found.values():
+        layout.check(figure)
+    said = layout.words(found["accuracy-cost--motion-sh"])
+    assert "Without a figure for latency per output frame: posemamba-s, T=81" in said
+    assert "Not scored: dstformer-lite" in said
+
+
+def test_nothing_without_a_score() -> None:
+    assert accuracy_cost.draw(group([records.failed()]), []) == {}
