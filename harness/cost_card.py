@@ -119,8 +119,8 @@ def _dense_gradients(by_kind: Mapping[str, Mapping[str, int]]) -> list[str]:
     if torch_flops <= exact:
         return []
     return [
-        f"of a training step's flops_torch, {prefixed(torch_flops)} are convolutions: torch's counter takes the gradient"
-        f" of a grouped one for that of a dense one; flops_exact has {prefixed(exact)}"
+        f"of a training step's flops_torch, {prefixed(torch_flops)} are convolutions: torch's counter takes the"
+        f" gradient of a grouped one for that of a dense one; flops_exact has {prefixed(exact)}"
     ]
 
 

@@ -13,6 +13,7 @@ import torch
 from harness.measurement import timing
 from harness.measurement.memory import available_bytes
 from harness.measurement.timing import Clock, Protocol
+from posemamba.scan import selective_scan
 
 #: The best sample counts, so a few of them do.
 PROTOCOL = Protocol(
@@ -24,6 +25,8 @@ _CPU_EDGES, _GPU_EDGES = (512, 1024, 2048), (2048, 4096, 8192)
 _COPIED_BYTES = 512 << 20
 #: Two arrays of 256 KiB a thread: in the second cache, and long enough for torch to use every thread.
 _EXPONENTIALS = 1 << 16
+#: K, D, N, L of a scan whose tokens fit the second cache.
+_SCAN = (4, 128, 16, 1024)
 _FLOAT_BYTES = 4
 
 
@@ -32,7 +35,9 @@ def measure(
 ) -> dict[str, Any]:
     """The ``machine`` entry of a row: highest rates of products, copies and exponentials, all in float32.
 
-    A copy's bytes are those read and those written. Takes a few seconds; a rate is None where the clock does not work.
+    A copy's bytes are those read and those written. Exponentials are those of torch.exp or, where it takes more of them
+    in a second, of the selective scan, whose other work runs beside them: a roof must not lie below what is reached.
+    Takes a few seconds; a rate is None where the clock does not work.
     """
 
     def rate(work: float, call: Callable[[], Any]) -> float | None:
@@ -43,13 +48,21 @@ def measure(
         products = [rate(2.0 * edge**3, _product(edge, device)) for edge in edges]
         copied = _copied_elements()
         exponentials = _EXPONENTIALS * (threads if device == "cpu" else 1 << 8)
+        taken = [
+            rate(float(exponentials), _exponential(exponentials, device)),
+            rate(float(math.prod(_SCAN)), _scan(device)),
+        ]
         return {
             "threads": threads,
             "device": device,
-            "gemm_flops_per_s": max((found for found in products if found), default=None),
+            "gemm_flops_per_s": _highest(products),
             "copy_bytes_per_s": rate(2.0 * _FLOAT_BYTES * copied, _copy(copied, device)),
-            "exp_per_s": rate(float(exponentials), _exponential(exponentials, device)),
+            "exp_per_s": _highest(taken),
         }
+
+
+def _highest(rates: list[float | None]) -> float | None:
+    return max((found for found in rates if found), default=None)
 
 
 def product_rate(device: str) -> float:
@@ -84,3 +97,11 @@ def _exponential(elements: int, device: str) -> Callable[[], Any]:
     numbers = torch.linspace(-4, 0, elements, device=device)
     out = torch.empty_like(numbers)
     return lambda: torch.exp(numbers, out=out)
+
+
+def _scan(device: str) -> Callable[[], Any]:
+    groups, channels, states, tokens = _SCAN
+    u = torch.full((1, groups * channels, tokens), 0.5, device=device)
+    mixing = torch.full((1, groups, states, tokens), 0.5, device=device)
+    decay = torch.full((groups * channels, states), -1.0, device=device)
+    return lambda: selective_scan(u, u, decay, mixing, mixing)

@@ -77,7 +77,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "machine.device": (TEXT, ""),
     "machine.gemm_flops_per_s": (NUMBER, "highest rate of a float32 matrix product"),
     "machine.copy_bytes_per_s": (NUMBER, "highest rate of a copy, bytes read and written"),
-    "machine.exp_per_s": (NUMBER, "highest rate of exponentials on data in cache"),
+    "machine.exp_per_s": (NUMBER, "highest rate of exponentials, torch.exp or the selective scan, on data in cache"),
 }  # fmt: skip
 
 MEASUREMENTS = Schema(

@@ -87,7 +87,7 @@ def test_the_known_errors_are_not_passed_off_as_matches(layers_alone: list[Compa
         ("motionagformer-l", "posemamba-readme", "compute"), ("motionagformer-l", "posemamba-readme", "parameters"),
         ("stcformer-l", "sbahgnet", "parameters"), ("poseformerv2", "sbahgnet", "compute"),
         ("pstmo", "hstgformer", "compute"), ("pstmo", "hstgformer", "compute per output frame"),
-        ("mixste", "mixste", "compute per output frame"), 
+        ("mixste", "mixste", "compute per output frame"),
         ("poseformer", "poseformer-issue-15", "compute per output frame"),
         ("motionagformer-b", "motionagformer-issue-16", "compute"),
     ):  # fmt: skip
