@@ -8,19 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import cli
+from tests.harness.cli.command import harness
 from tests.harness.data import h36m_files
 
 SYNTHETIC = "synthetic:train_minutes=0.1,test_minutes=0.05"
-
-
-def harness(*words: str | Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(word) for word in words])
-    captured = capsys.readouterr()
-    code = ended.value.code
-    assert isinstance(code, int)
-    return code, captured.out, captured.err
 
 
 @pytest.fixture

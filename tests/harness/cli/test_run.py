@@ -7,18 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import cli, models
+from harness import models
 from harness.cli.run import run_command
 from harness.store.store import Store
 from harness.training import checkpoint
+from tests.harness.cli.command import harness
 from tests.harness.reporting import records
-
-
-def harness(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(words))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.mark.parametrize(

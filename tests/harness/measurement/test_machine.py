@@ -27,6 +27,7 @@ class Ticking:
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_CPU_EDGES", (8, 16))
     monkeypatch.setattr(machine, "_COPIED_BYTES", 4000)
+    monkeypatch.setattr(machine, "_SCAN", (1, 4, 2, 8))
 
 
 def test_rates_are_work_over_time() -> None:
@@ -39,6 +40,12 @@ def test_rates_are_work_over_time() -> None:
         "copy_bytes_per_s": 2 * 4000 / 0.5,
         "exp_per_s": 2 * 65536 / 0.5,
     }
+
+
+def test_the_roof_of_exponentials_is_not_below_what_the_scan_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_SCAN", (2, 64, 16, 128))
+    found = machine.measure("cpu", 1, clock=Ticking(0.5), protocol=ONCE)
+    assert found["exp_per_s"] == 2 * 64 * 16 * 128 / 0.5
 
 
 def test_a_stopped_clock_gives_no_rates() -> None:
