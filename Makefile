@@ -1,10 +1,11 @@
 # make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
+# make figures: the committed measurements' tables and figures.  make bench: timings beside peers.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MINUTES ?= 3.5
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench figures clean
 
 $(VENV)/.installed: setup.py pyproject.toml constraints.txt $(wildcard posemamba/scan/csrc/*)
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +26,15 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/scan.py
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/data.py
+	$(BIN)/python benchmarks/repeatability.py
+
+# The figures and tables of every committed measurement, made again from its rows.
+figures: $(VENV)/.installed
+	set -e; for rows in results/*/measurements.jsonl; do \
+		folder=$$(dirname $$rows); \
+		$(BIN)/harness compare cost --results $$folder --from-frames 243 --out $$folder; \
+		$(BIN)/harness plot all --results $$folder --out $$folder; \
+	done
 
 clean:
 	rm -rf $(VENV) build *.egg-info posemamba/scan/*.so

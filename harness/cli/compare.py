@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import results_option
+from harness.cli.options import ListOptions, results_option
 from harness.cli.root import cli, say
 from harness.errors import BadInput
 
@@ -64,14 +64,15 @@ def compare_published(out: Path | None, results: Path) -> None:
         click.echo(folder / name)
 
 
-@compare.command("cost")
+@compare.command("cost", cls=ListOptions)
+@click.option("--model", "models", multiple=True, help="These alone.  [default: all that are stored]")
 @click.option("--from-frames", "minimum", type=int, help="Fit exponents from this T on.  [default: the upper half]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the tables.  [default: RESULTS/cost]")
 @results_option
-def compare_cost(minimum: int | None, out: Path | None, results: Path) -> None:
+def compare_cost(models: tuple[str, ...], minimum: int | None, out: Path | None, results: Path) -> None:
     """What is stored of harness measure: points, growth with T, crossovers, shares of the machine's peaks."""
     from harness import atomic_file
-    from harness.reporting import cost_table
+    from harness.reporting import cost_table, selection
     from harness.store.measurement import MEASUREMENTS
     from harness.store.store import Store
 
@@ -80,6 +81,8 @@ def compare_cost(minimum: int | None, out: Path | None, results: Path) -> None:
         raise BadInput(
             f"nothing is measured in {results} yet; start with: harness measure --model posemamba-xs --quick"
         )
+    selection.require_known(models, rows, str(results))
+    rows = selection.of_models(models, rows)
     click.echo(cost_table.text(rows, minimum=minimum))
     folder = out or results / "cost"
     files = {"cost.md": cost_table.markdown(rows, minimum=minimum)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from harness import atomic_file
 from harness.complexity.summary import Summary, summarise
 from harness.errors import BadInput, suggestion
 from harness.progress import Say
+from harness.reporting import selection
 from harness.reporting.cost_figures import accuracy_cost, complexity, memory, published, roofline
 from harness.reporting.figure import to_png, to_svg
 from harness.reporting.group import group
@@ -132,32 +133,15 @@ def _all(stored: Stored, frames: int | None, say: Say | None) -> dict[str, Figur
 
 
 def _only(stored: Stored, models: Sequence[str] | None) -> Stored:
-    """The rows of ``models``, those of the machine among them; BadInput names a model that no row is of."""
-    if not models:
-        return stored
-    known = dict.fromkeys(name for row in _rows(stored) if (name := _model(row)) is not None)
-    for model in models:
-        if model not in known:
-            raise BadInput(
-                f"{stored.where} has nothing of {model!r}. {suggestion(model, known)}It has: {', '.join(known)}"
-            )
-
-    def kept(rows: Sequence[Record]) -> list[Record]:
-        return [row for row in rows if _model(row) in (None, *models)]
-
+    """Of ``models`` alone; BadInput names one that no row is of."""
+    chosen = models or ()
+    selection.require_known(chosen, (*stored.measurements, *stored.runs, *stored.published), stored.where)
     return replace(
-        stored, measurements=kept(stored.measurements), runs=kept(stored.runs), published=kept(stored.published)
+        stored,
+        measurements=selection.of_models(chosen, stored.measurements),
+        runs=selection.of_models(chosen, stored.runs),
+        published=selection.of_models(chosen, stored.published),
     )
-
-
-def _rows(stored: Stored) -> Iterable[Record]:
-    return (*stored.measurements, *stored.runs, *stored.published)
-
-
-def _model(row: Record) -> str | None:
-    """Of a measurement, a run or a published figure; None for a row of the machine."""
-    found = look_up(row, "point.model") or look_up(row, "config.model") or row.get("model")
-    return None if found is None else str(found)
 
 
 def _of_measurements(draw: Callable[[Sequence[Summary]], dict[str, Figure]], what: str) -> Draw:

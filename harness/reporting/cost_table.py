@@ -51,6 +51,8 @@ _PROTOCOL = {
     "min_seconds": "and {:g} s",
     "max_seconds": "at most {:g} s",
 }
+#: With more pairs of models than this, those that cross in latency are shown and the others counted.
+_MOST_PAIRS = 45
 _BOUNDS = {ARITHMETIC: "a", MEMORY: "m", EXPONENTIALS: "e"}
 
 
@@ -218,8 +220,9 @@ def _crossovers(found: Mapping[str, Sequence[Crossover]]) -> Grid:
     for quantity, ones in found.items():
         for one in ones:
             by_pair.setdefault((one.first, one.second), {}).setdefault(quantity, []).append(one)
+    shown = by_pair if len(by_pair) <= _MOST_PAIRS else dict(filter(_crosses, by_pair.items()))
     cells = []
-    for (first, second), pair in by_pair.items():
+    for (first, second), pair in shown.items():
         columns = [[_crossing(one) for one in pair.get(quantity, ())] for quantity in QUANTITIES]
         for index, row in enumerate(itertools.zip_longest(*columns, fillvalue="")):
             cells.append((f"{first} / {second}" if not index else "", *row))
@@ -230,7 +233,13 @@ def _crossovers(found: Mapping[str, Sequence[Crossover]]) -> Grid:
         "Latency and operations are compared per output frame, since some lifters answer for one frame of a clip, "
         "others for all; memory is that of a forward."
     )
-    return Grid("Crossovers", headings, tuple(cells), (explained,))
+    rest = len(by_pair) - len(shown)
+    more = f"{rest} further pairs do not cross in latency within the T measured; compare fewer models to see them."
+    return Grid("Crossovers", headings, tuple(cells), (explained, more) if rest else (explained,))
+
+
+def _crosses(pair: tuple[tuple[str, str], Mapping[str, Sequence[Crossover]]]) -> bool:
+    return any(one.frames is not None for one in pair[1].get("latency", ()))
 
 
 def _title(quantity: str) -> str:

@@ -200,3 +200,15 @@ def test_durations_have_three_digits(ms: float, shown: str) -> None:
     law = rows.power_law(0, ms)
     text = cost_table.text(rows.survey({"a": law}, (9,), noise=0))
     assert line(text, "a", "9")[3] == shown
+
+
+def test_of_many_pairs_those_that_cross_are_shown_and_the_rest_counted() -> None:
+    laws = {f"linear-{index}": rows.power_law(1.0, 1.0 + index) for index in range(10)}
+    laws["square"] = rows.power_law(2.0, 1 / 300)
+    made = rows.survey(laws, (81, 243, 729), noise=0)
+    page = cost_table.text(made)
+    assert "linear-0 / square" in page
+    assert "linear-0 / linear-1" not in page
+    crossing = sum(1 for line in page.splitlines() if " / square" in line)
+    assert f"{55 - crossing} further pairs do not cross" in page
+    assert len(cost_table.csv(made, "crossovers").splitlines()) >= 1 + 3 * 55
