@@ -4,8 +4,8 @@
 
 Measures every model at T = 27 and 81 twice, one survey after the other, each by the usual protocol into a store of its
 own. Prints both medians with their 95 % intervals, and whether each median lies in the other's interval ("agree"), the
-intervals overlap at least ("overlap"), or neither ("DIFFER"). On a machine that other programs use, an honest interval
-is wide; one that is too narrow shows here.
+intervals overlap at least ("overlap"), or neither ("DIFFER", and the exit code is 1). On a machine that other programs
+use, an honest interval is wide; one that is too narrow shows here.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ def main(models: tuple[str, ...]) -> None:
     threads.sleep_while_waiting()  # before torch is loaded, as the command does it
     first, second = _survey(models), _survey(models)
     print(f"{'model':22} {'T':>4}  {'first, ms':28} {'second, ms':28}")
+    agreements = []
     for one, other in zip(first, second, strict=True):
-        print(f"{one.label:22} {one.point.frames:4}  {_shown(one):28} {_shown(other):28} {_agreement(one, other)}")
+        agreements.append(_agreement(one, other))
+        print(f"{one.label:22} {one.point.frames:4}  {_shown(one):28} {_shown(other):28} {agreements[-1]}")
+    sys.exit("DIFFER" in agreements)
 
 
 def _survey(models: tuple[str, ...]) -> list:
@@ -40,11 +43,15 @@ def _survey(models: tuple[str, ...]) -> list:
 
 def _shown(summary) -> str:
     found = summary.samples
+    if found is None or found.low_ms is None:
+        return f"{summary.verdict or summary.status}"
     return f"{found.median_ms:.2f} [{found.low_ms:.2f}, {found.high_ms:.2f}] {summary.verdict}"
 
 
 def _agreement(one, other) -> str:
     a, b = one.samples, other.samples
+    if a is None or b is None or a.low_ms is None or b.low_ms is None:
+        return "no interval"
     if a.low_ms <= b.median_ms <= a.high_ms and b.low_ms <= a.median_ms <= b.high_ms:
         return "agree"
     return "overlap" if a.low_ms <= b.high_ms and b.low_ms <= a.high_ms else "DIFFER"

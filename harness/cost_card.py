@@ -104,7 +104,7 @@ def _remarks(counted: Mapping[str, Any]) -> list[str]:
 
 def _training(step: Mapping[str, Any] | None, counted: Mapping[str, Any]) -> list[str]:
     if step is None:
-        return []
+        return [f"no training step: {counted['no_training_step']}"] if "no_training_step" in counted else []
     figures = ", ".join(
         f"{name} {prefixed(step[name])} ({step[name] / counted[name]:.2f} x the forward)"
         for name in ("flops_torch", "flops_exact")

@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.measurement.worker": {
         "harness.measurement", "harness.models", "harness.contract", "harness.allocator", "harness.data",
     },
+    "harness.measurement.fvcore": {"harness.measurement", "harness.data", "posemamba.scan"},
     "harness.measurement.machine": {"harness.measurement", "posemamba.scan"},
     "harness.measurement.request": {"harness.measurement", "harness.models", "harness.options", "harness.devices"},
     "harness.measurement.survey": {

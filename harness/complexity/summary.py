@@ -5,6 +5,7 @@ Points of different environments are never mixed: the same point measured on two
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ _SETTINGS = ("in_channels", "batch_asked", "device", "threads", "precision", "co
 _OPTION = "option "
 #: Digest of a third party's module; that of the lifters here is part of the environment's.
 _CODE = "environment.model_code"
+_BATCH = "point.batch"
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,11 @@ class Summary:
     """What is known of one point in one environment; None is what no row says.
 
     ``status`` is ok if all of its rows are, else the first other one's, and ``error`` says why. ``rounds_ms`` has the
-    durations of one forward round by round, ``samples`` what they come to and ``verdict`` and ``reason`` whether to
-    believe it, all of them over all rounds. ``counts`` is of one clip, ``kinds``, memory and durations of a batch.
-    ``label`` is the model's name with the settings in which its namesakes in the same environment differ.
+    durations of one forward round by round, ``samples`` what they come to (percentiles only of forwards that were timed
+    one by one) and ``verdict`` and ``reason`` whether to believe it, all of them over all rounds. ``counts`` is of one
+    clip, ``kinds``, memory and durations of a batch; ``joules`` is the mean over rounds. ``largest_batch`` is what a
+    search for it found, and ``largest_batch_bound`` what ended that: memory, time or limit. ``label`` is the model's
+    name with the settings in which its namesakes in the same environment differ.
     """
 
     point: Point
@@ -52,6 +56,7 @@ class Summary:
     output_frames: int | None
     scan_backend: str | None
     largest_batch: int | None
+    largest_batch_bound: str | None
     protocol: Mapping[str, Any]
     warnings: tuple[str, ...]
     started: str
@@ -129,7 +134,9 @@ def _of_newest_code(rows: Sequence[Record]) -> list[Record]:
 
 
 def _summary(rows: Sequence[Record]) -> Summary:
-    timings = sorted((row for row in rows if row["pass"] == "timing"), key=lambda row: row.get("round") or 0)
+    batch = next((look_up(row, _BATCH) for row in rows if row["pass"] == "cost"), None)
+    timings = [row for row in rows if row["pass"] == "timing" and batch in (None, look_up(row, _BATCH))]
+    timings.sort(key=lambda row: row.get("round") or 0)
     bad = next((row for row in rows if row["status"] != "ok"), None)
     rounds_ms = tuple(
         tuple(durations)
@@ -138,7 +145,7 @@ def _summary(rows: Sequence[Record]) -> Summary:
     )
     pooled, verdict, reason = _judged(timings, rounds_ms)
     return Summary(
-        point=Point.from_row(next((row for row in rows if look_up(row, "point.batch") is not None), rows[0])),
+        point=Point.from_row(next((row for row in rows if look_up(row, _BATCH) is not None), rows[0])),
         label="",
         environment_key=rows[0]["environment_key"],
         environment=rows[0].get("environment") or {},
@@ -152,10 +159,11 @@ def _summary(rows: Sequence[Record]) -> Summary:
         weights_bytes=_first(rows, "memory.weights_bytes"),
         counts=_first(rows, "counts"),
         kinds=_first(rows, "kinds"),
-        joules=_first(rows, "energy.joules_per_call"),
+        joules=_mean([look_up(row, "energy.joules_per_call") for row in timings]),
         output_frames=_first(rows, "output_frames"),
         scan_backend=_first(rows, "scan_backend"),
         largest_batch=_first(rows, "largest_batch"),
+        largest_batch_bound=_first(rows, "largest_batch_bound"),
         protocol=_first(timings, "protocol") or _first(rows, "protocol") or {},
         warnings=tuple(dict.fromkeys(said for row in rows for said in row.get("warnings") or ())),
         started=min(str(row.get("started") or "") for row in rows),
@@ -172,6 +180,8 @@ def _judged(timings: Sequence[Record], rounds_ms: Rounds) -> tuple[Samples | Non
     if not sound and trouble is None:
         trouble = "a duration is not a finite positive number: the clock stood still or went backwards"
     pooled = samples.summarise(rounds_ms) if rounds_ms and sound else None
+    if pooled and any((look_up(row, "timing.calls_per_sample") or 1) > 1 for row in ran):
+        pooled = replace(pooled, percentiles_ms={})  # of blocks' means they would say too little
     wanted = len(ran) * int(_first(ran, "protocol.min_samples") or 0)
     return pooled, *samples.judge(pooled, wanted, trouble)
 
@@ -179,6 +189,11 @@ def _judged(timings: Sequence[Record], rounds_ms: Rounds) -> tuple[Samples | Non
 def _is_troubled(row: Record) -> bool:
     too_few = 0 < len(look_up(row, "timing.samples_ms") or ()) < samples.FEWEST
     return look_up(row, "timing.verdict") == INVALID and not too_few
+
+
+def _mean(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return statistics.fmean(known) if known else None
 
 
 def _first(rows: Iterable[Record], path: str) -> Any:

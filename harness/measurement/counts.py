@@ -50,13 +50,15 @@ def count(
     ``uncounted``         ``macs_fvcore``, ``flops_torch``, ``flops_exact``: "name (why)" -> calls
     ``unseen_by_thop``    class of module -> parameters of it that are not in ``params_thop``
     ``training_step``     ``flops_torch``, ``flops_exact``, ``bytes`` and both ``by_kind`` of forward and backward, and
-                          ``what`` that is; None without ``training``
+                          ``what`` that is; None without ``training``, and where the model cannot be trained:
+                          ``no_training_step`` says why then
                           (torch's counter takes the kernel's gradient of a grouped convolution for a dense one's)
     ``counted_on``        what each count was made on: no numbers, where the model can do without
     ``output_frames``     frames that come out
     ``frames``, ``in_channels`` the clip's shape
 
-    ``model`` is not touched, and where it runs without numbers nothing is computed, whatever T. Raises what it raises.
+    ``model`` is not touched, and where it runs without numbers nothing is computed, whatever T. Raises what its
+    forward raises.
     """
     shape = (frames, in_channels, joints)
     layers, macs, forward = thop.count(model, *shape), fvcore.count(model, *shape), ledger.of_model(model, *shape)
@@ -83,7 +85,7 @@ def count(
             "flops_exact": dict(sorted(forward.uncounted.items())),
         },
         "unseen_by_thop": dict(layers.unseen),
-        "training_step": _training_step(model, *shape) if training else None,
+        **(_training(model, *shape) if training else {"training_step": None}),
         "counted_on": {
             "macs_thop": layers.counted_on, "macs_fvcore": macs.counted_on, "flops_exact": forward.counted_on,
         },
@@ -119,6 +121,14 @@ def _by_kind(entries: Ledger, clips: int = 1) -> dict[str, dict[str, int]]:
         "flops_torch": {kind: found[kind].torch_flops // clips for kind in KINDS},
         "flops_exact": {kind: found[kind].flops // clips for kind in KINDS},
     }
+
+
+def _training(model: nn.Module, frames: int, in_channels: int, joints: int) -> dict[str, Any]:
+    """A model that cannot be trained costs what its forward costs."""
+    try:
+        return {"training_step": _training_step(model, frames, in_channels, joints)}
+    except Exception as error:  # whatever a third party's model raises
+        return {"training_step": None, "no_training_step": f"{type(error).__name__}: {error}"}
 
 
 def _training_step(model: nn.Module, frames: int, in_channels: int, joints: int) -> dict[str, Any]:

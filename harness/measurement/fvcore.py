@@ -37,15 +37,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from harness.data.skeleton import JOINT_COUNT
+from harness.measurement import operations
 from harness.measurement.kind import KINDS
 from harness.measurement.twin import count_on_twin
-
-_NO_FORMULA = "no formula"
+from posemamba.scan.cost import MACS_PER_STATE_ELEMENT
 
 Handler = Callable[[list[Any], list[Any]], Counter[str]]
 
-SCAN_OPERATOR = "posemamba::selective_scan"
-SCAN_MACS_PER_STATE_ELEMENT = 3
 #: 9 B L D N of state-spaces/mamba issue 110, in floating-point operations, the skip not included.
 SCAN_FLOPS_PER_STATE_ELEMENT = 9
 
@@ -77,6 +75,8 @@ _KIND_OF_OPERATOR = {
     "layer_norm": "normalisation",
 }
 
+#: Views that are operators of a trace alone: torch takes them apart before it runs them.
+_TRACED_VIEWS = frozenset({"aten::flatten", "prim::ListUnpack"})
 #: Operators whose result depends on the shape of what they are given and not on its numbers.
 _OF_SHAPE_ALONE = frozenset(
     f"aten::{name}"
@@ -132,7 +132,7 @@ def count(model: nn.Module, frames: int, in_channels: int, joints: int = JOINT_C
 
 def without_formula(uncounted: Iterable[str]) -> list[str]:
     """Those of the uncounted that may do work nobody has a formula for: a reason for a warning beside the figure."""
-    return [name for name in uncounted if name.endswith(f"({_NO_FORMULA})")]
+    return [name for name in uncounted if name.endswith(f"({operations.NO_FORMULA})")]
 
 
 def _trace(twin: nn.Module, clip: Tensor) -> tuple[Counter[str], Tally, Counter[str]]:
@@ -148,7 +148,7 @@ def _described(unsupported: Counter[str]) -> Counter[str]:
     described: Counter[str] = Counter()
     for operator, calls in unsupported.items():
         name = operator.removeprefix("aten::")
-        described[f"{name} ({_WHY.get(name.rstrip('_'), _NO_FORMULA)})"] += calls
+        described[f"{name} ({_WHY.get(name.rstrip('_'), operations.NO_FORMULA)})"] += calls
     return described
 
 
@@ -164,7 +164,7 @@ class Tally:
         products = {f"aten::{name}": self._product(name, macs) for name, macs in PRODUCTS.items()}
         return {
             **products,
-            SCAN_OPERATOR: self.selective_scan,
+            operations.SCAN: self.selective_scan,
             "aten::scaled_dot_product_attention": self.attention,
             "aten::_convolution_mode": same_convolution,
             CONVOLUTION_OPERATOR: named_convolution,
@@ -177,7 +177,7 @@ class Tally:
         has_skip = get_shape(inputs[5]) is not None
         self.state_elements += tokens * states
         self.inside["exp and softplus (inside scan)"] += 1
-        return Counter({"scan/scan": SCAN_MACS_PER_STATE_ELEMENT * tokens * states + has_skip * tokens})
+        return Counter({"scan/scan": MACS_PER_STATE_ELEMENT * tokens * states + has_skip * tokens})
 
     def attention(self, inputs: list[Any], outputs: list[Any]) -> Counter[str]:
         """Q (..., Lq, E), K (..., Lk, E), V (..., Lk, Ev): Lq Lk (E + Ev) a head, masked pairs included."""
@@ -214,16 +214,16 @@ class ClipDependence:
             if node.kind() in _OF_SHAPE_ALONE or self._dependent.isdisjoint(inputs):
                 continue
             self._dependent.update(value.unique() for value in node.outputs())
-            if node.kind().endswith("_"):
-                self._dependent.update(_views(next(iter(node.inputs()))))
+            if node.kind().endswith("_") and not node.kind().endswith("__"):
+                self._dependent.update(_looked_into(next(iter(node.inputs()))))
 
 
-def _views(value: Any) -> Iterator[int]:
-    """``value`` and what it was taken from, by the first operands: for a view that is the tensor it looks into."""
+def _looked_into(value: Any) -> Iterator[int]:
+    """``value`` and, as long as that is a view, the tensor it looks into."""
     while True:
         yield value.unique()
         node = value.node()
-        if not node.kind().startswith("aten::") or not node.inputsSize():
+        if operations.bare(node.kind()) not in operations.VIEWS and node.kind() not in _TRACED_VIEWS:
             return
         value = next(iter(node.inputs()))
 

@@ -29,7 +29,8 @@ from harness.store.schema import Record
 CONVENTION = (
     "T = frames of a clip; latency = median duration of one forward of the whole batch, all rounds pooled, with its "
     "95 % interval; frames = those that a forward answers for; memory = highest during a forward, above weights and "
-    "clips; operations = flops_exact, every floating-point operation counted."
+    "clips; operations = flops_exact, every floating-point operation counted; batch (auto, …) = the largest that ran, "
+    "and whether memory, time or a limit ended the search."
 )
 #: Names of the tables, in their order.
 TABLES = ("points", "growth", "crossovers", "roofline")
@@ -51,7 +52,7 @@ _PROTOCOL = {
     "min_seconds": "and {:g} s",
     "max_seconds": "at most {:g} s",
 }
-#: With more pairs of models than this, those that cross in latency are shown and the others counted.
+#: With more pairs of models than this, those that cross in anything are shown and the others counted.
 _MOST_PAIRS = 45
 _BOUNDS = {ARITHMETIC: "a", MEMORY: "m", EXPONENTIALS: "e"}
 
@@ -198,8 +199,7 @@ def _growth(found: Sequence[Growth]) -> Grid:
         if name == "latency" or any(name in one.exponents for one in grown)
     }
     cells = tuple(
-        (one.label, _fitted_over(one), *(str(one.exponents.get(name, MISSING)) for name in names.values()))
-        for one in grown
+        (one.label, _range(_mainly(one)), *(_exponent(one, name) for name in names.values())) for one in grown
     )
     headings = (Heading("model", number=False), Heading("fitted over T"), *map(Heading, names))
     explained = (
@@ -207,12 +207,30 @@ def _growth(found: Sequence[Growth]) -> Grid:
         "which have no noise, from the lowest to the highest slope between neighbouring T. Nothing is said of other T."
     )
     left_out = [f"{one.label}: left out: {'; '.join(one.left_out)}" for one in found if one.left_out]
-    return Grid("Growth: exponent of T", headings, cells, (explained, *left_out))
+    apart = [said for one in grown for said in _other_ranges(one, names)]
+    return Grid("Growth: exponent of T", headings, cells, (explained, *apart, *left_out))
 
 
-def _fitted_over(growth: Growth) -> str:
-    fit = growth.exponents.get("latency") or next(iter(growth.exponents.values()))
+def _mainly(growth: Growth) -> Exponent:
+    return growth.exponents.get("latency") or next(iter(growth.exponents.values()))
+
+
+def _range(fit: Exponent) -> str:
     return f"{fit.frames[0]}..{fit.frames[-1]} ({fit.points})"
+
+
+def _exponent(growth: Growth, name: str) -> str:
+    """Marked where it was fitted over other T than the rest of its row."""
+    fit = growth.exponents.get(name)
+    if fit is None:
+        return MISSING
+    return str(fit) if fit.frames == _mainly(growth).frames else f"{fit} °"
+
+
+def _other_ranges(growth: Growth, names: Mapping[str, str]) -> list[str]:
+    fits = ((heading, growth.exponents.get(name)) for heading, name in names.items())
+    others = [f"{heading} over {_range(fit)}" for heading, fit in fits if fit and fit.frames != _mainly(growth).frames]
+    return [f"° {growth.label}: {', '.join(others)}"] if others else []
 
 
 def _crossovers(found: Mapping[str, Sequence[Crossover]]) -> Grid:
@@ -234,12 +252,12 @@ def _crossovers(found: Mapping[str, Sequence[Crossover]]) -> Grid:
         "others for all; memory is that of a forward."
     )
     rest = len(by_pair) - len(shown)
-    more = f"{rest} further pairs do not cross in latency within the T measured; compare fewer models to see them."
+    more = f"{rest} further pairs cross in nothing at the T measured; compare fewer models to see which costs less."
     return Grid("Crossovers", headings, tuple(cells), (explained, more) if rest else (explained,))
 
 
 def _crosses(pair: tuple[tuple[str, str], Mapping[str, Sequence[Crossover]]]) -> bool:
-    return any(one.frames is not None for one in pair[1].get("latency", ()))
+    return any(one.frames is not None for found in pair[1].values() for one in found)
 
 
 def _title(quantity: str) -> str:
@@ -283,7 +301,9 @@ def _share(share: Share | None) -> str:
 
 def _batch(one: Summary) -> str:
     batch = MISSING if one.point.batch is None else str(one.point.batch)
-    return f"{batch} ({AUTO})" if one.point.batch_asked == AUTO else batch
+    if one.point.batch_asked != AUTO:
+        return batch
+    return f"{batch} ({AUTO}, {one.largest_batch_bound})" if one.largest_batch_bound else f"{batch} ({AUTO})"
 
 
 def _trusted(one: Summary, figure: float | None) -> float | None:

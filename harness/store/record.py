@@ -87,6 +87,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "cost.by_operator.*.*": (WHOLE, "convention, operator: its part"),
     "cost.uncounted.*.*": (WHOLE, "convention, operator with the reason: calls that it does not count"),
     "cost.unseen_by_thop.*": (WHOLE, "class of module: parameters of it that are not in params_thop"),
+    "cost.no_training_step": (TEXT, "why there is none"),
     "cost.training_step.what": (TEXT, "what one is"),
     "cost.training_step.flops_torch": (WHOLE, "of forward and backward"),
     "cost.training_step.flops_exact": (WHOLE, ""),

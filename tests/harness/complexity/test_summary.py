@@ -178,3 +178,26 @@ def test_a_round_that_came_to_nothing_is_not_dropped_in_silence() -> None:
     made[2]["timing"] |= {"verdict": "INVALID", "reason": "the output is not finite", "samples_ms": []}
     summary = one(made)
     assert (summary.verdict, summary.reason) == ("INVALID", "the output is not finite")
+
+
+def test_rounds_of_another_batch_than_the_costs_are_not_pooled() -> None:
+    now, before = (
+        rows.of_point(POSEMAMBA, {**rows.point("posemamba-s", 27), "batch": batch, "batch_asked": "auto"}, noise=0)
+        for batch in (32, 64)
+    )
+    made = [*now[:2], *({**old, "point_key": now[0]["point_key"]} for old in before[2:])]
+    assert one(made).rounds_ms == one(now[:2]).rounds_ms
+
+
+def test_percentiles_are_of_forwards_and_not_of_blocks() -> None:
+    made = rows.of_point(POSEMAMBA, rows.point("posemamba-s", 27))
+    assert one(made).samples.percentiles_ms.keys() == {"p90", "p95"}  # type: ignore[union-attr]
+    made[1]["timing"]["calls_per_sample"] = 4
+    assert one(made).samples.percentiles_ms == {}  # type: ignore[union-attr]
+
+
+def test_energy_is_the_mean_over_rounds() -> None:
+    made = rows.of_point(POSEMAMBA, rows.point("posemamba-s", 27))
+    for row, joules in zip(made[1:], (1.0, 2.0, None), strict=True):
+        row["energy"] = {"joules_per_call": joules, "meter": "a meter"}
+    assert one(made).joules == 1.5

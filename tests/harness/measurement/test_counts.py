@@ -128,3 +128,16 @@ def test_ten_thousand_frames() -> None:
     short, long = (counted(frames=frames, depth=1) for frames in (100, 10_000))
     for name in ("macs_thop", "macs_fvcore", "flops_torch", "flops_exact", "flops_9bldn"):
         assert long["per_frame"][name] == pytest.approx(short["per_frame"][name], rel=1e-3)
+
+
+class Untrainable(nn.Module):
+    def forward(self, clip: Tensor) -> Tensor:
+        with torch.no_grad():
+            return clip @ torch.ones(2, 3, device=clip.device)
+
+
+def test_what_cannot_be_trained_is_counted_all_the_same() -> None:
+    found = counts.count(Untrainable(), FRAMES, 2)
+    assert found["macs_fvcore"] == FRAMES * 17 * 2 * 3
+    assert found["training_step"] is None
+    assert "grad" in found["no_training_step"]

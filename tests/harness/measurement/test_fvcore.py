@@ -213,6 +213,22 @@ def written(clip: Tensor) -> Tensor:
     return canvas
 
 
+def beside(clip: Tensor) -> Tensor:
+    """A matrix made without the clip, of which a copy has had the clip added in place."""
+    matrix = torch.ones(8, 8, device=clip.device)
+    copy = matrix * 2
+    copy.add_(clip[0, 0, :8, :8])
+    return matrix
+
+
+def halves(clip: Tensor) -> Tensor:
+    """The clip added in place to one of two parts of a tensor that was made without it."""
+    both = torch.ones(2, 8, 8, device=clip.device)
+    first, _ = both.unbind()
+    first.add_(clip[0, 0, :8, :8])
+    return both[0]
+
+
 def shaped(clip: Tensor) -> Tensor:
     """As large as the clip, and the same for every clip."""
     return torch.ones_like(clip) + torch.arange(clip.shape[-1], device=clip.device)
@@ -226,6 +242,8 @@ def shaped(clip: Tensor) -> Tensor:
         (lambda clip: fixed(17, 17)(clip) @ clip, "projection"),
         (lambda clip: clip @ shaped(clip).transpose(-1, -2), "projection"),
         (lambda clip: clip @ written(clip).transpose(-1, -2), "attention"),
+        (lambda clip: clip @ beside(clip), "projection"),
+        (lambda clip: clip @ halves(clip), "attention"),
         (lambda clip: torch.bmm(clip[0], fixed(5, 8, 3)(clip))[None], "projection"),
         (lambda clip: torch.bmm(clip[0], clip[0].mT)[None], "attention"),
         (lambda clip: torch.baddbmm(clip[0, :, :, :1], clip[0], fixed(5, 8, 3)(clip))[None], "projection"),

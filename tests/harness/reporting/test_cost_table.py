@@ -151,7 +151,7 @@ def test_a_warning_of_every_point_is_said_once() -> None:
 def test_energy_is_a_column_where_there_is_a_meter() -> None:
     made = rows.survey({"posemamba-s": rows.LAWS["posemamba-s"]}, (81,))
     assert "J/frame" not in cost_table.text(made)
-    made[1]["energy"] = {"joules_per_call": 8.1, "meter": "RAPL"}
+    made[2]["energy"] = {"joules_per_call": 8.1, "meter": "RAPL"}
     assert "0.100" in line(cost_table.text(made), "posemamba-s", "81")
 
 
@@ -210,5 +210,20 @@ def test_of_many_pairs_those_that_cross_are_shown_and_the_rest_counted() -> None
     assert "linear-0 / square" in page
     assert "linear-0 / linear-1" not in page
     crossing = sum(1 for line in page.splitlines() if " / square" in line)
-    assert f"{55 - crossing} further pairs do not cross" in page
+    assert f"{55 - crossing} further pairs cross in nothing" in page
     assert len(cost_table.csv(made, "crossovers").splitlines()) >= 1 + 3 * 55
+
+
+def test_an_exponent_over_other_t_than_the_rest_of_its_row_says_so() -> None:
+    slow = rows.of_point(rows.LAWS["motionbert"], rows.point("motionbert", 2187))
+    for row in slow[1:]:
+        row["timing"] |= {"verdict": "INVALID", "reason": "the clock went backwards"}
+    page = cost_table.text([*rows.survey({"motionbert": rows.LAWS["motionbert"]}), *slow], minimum=243)
+    assert "243..729 (3)" in page
+    assert "° motionbert: memory over 243..2187 (4), operations over 243..2187 (4)" in page
+
+
+def test_a_batch_that_was_searched_for_says_what_bounded_it() -> None:
+    made = rows.of_point(rows.LAWS["motionbert"], rows.point("motionbert", 27, batch=64, batch_asked="auto"))
+    made[0] |= {"largest_batch": 64, "largest_batch_bound": "time"}
+    assert "64 (auto, time)" in cost_table.text(made)
