@@ -14,8 +14,6 @@ from harness.reporting.quantity import prefixed
 
 #: Of the uncounted operators these many are named in the text; the JSON has all.
 _NAMED = 12
-#: What ``models.build`` gives a third party's lifter that says nothing.
-_THIRD_PARTY_FRAMES, _THIRD_PARTY_CHANNELS = 27, 3
 
 
 def count(
@@ -23,14 +21,14 @@ def count(
 ) -> dict[str, Any]:
     """The counts of lifter ``name`` (registered, or ``package.module:attribute``) with the options ``given``.
 
-    ``frames`` and ``in_channels`` None are as published; a third party's lifter without a configuration takes 27 and 3,
-    as when it is built. Raises BadInput for an unknown lifter or option.
+    ``frames`` and ``in_channels`` None are as published; a third party's lifter without a configuration takes what
+    it was built for. Raises BadInput for an unknown lifter or option.
     """
     model: Any = models.build(name, frames, in_channels, **(given or {}))
     config = getattr(model, "config", None)
     shape = (
-        frames or int(getattr(config, "frames", _THIRD_PARTY_FRAMES)),
-        in_channels or int(getattr(config, "in_channels", _THIRD_PARTY_CHANNELS)),
+        frames or int(getattr(config, "frames", models.THIRD_PARTY_FRAMES)),
+        in_channels or int(getattr(config, "in_channels", models.THIRD_PARTY_CHANNELS)),
     )
     asked = {"model": name, "options": options.guess(given or {})}
     return {**asked, **counts.count(model, *shape)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -9,7 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def capture() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
         "threads": torch.get_num_threads(),
         "openmp_wait_policy": os.environ.get(WAIT_POLICY),
@@ -49,20 +51,26 @@ def capture() -> dict[str, Any]:
 #: What of an environment can change how long a forward takes or what is counted of it.
 _DECISIVE = (
     "python", "system", "processor", "cores", "openmp_wait_policy", "cpu_capability", "gpu", "cuda", "driver",
-    "float32_matmul_precision", "deterministic_algorithms", "code",
+    "float32_matmul_precision", "deterministic_algorithms",
 )  # fmt: skip
 _DECISIVE_PACKAGES = ("torch", "numpy", "fvcore", "mamba-ssm")
 #: A virtual machine's memory is not quite the same after every start.
 _MEMORY_STEP_BYTES = 1 << 30
-_CODE = ("posemamba", "baselines")
-_CODE_ENDINGS = (".py", ".cpp", ".hpp", ".so")
+#: Packages here that lifters are made of.
+_LIFTERS = ("posemamba", "baselines")
+#: Takes its implementation when it runs, and the built one is no import: a lifter that uses it depends on all its files.
+_SCAN = "posemamba.scan"
+_SCAN_ENDINGS = (".py", ".cpp", ".hpp", ".so")
+#: Files of harness/measurement that say which points there are and in which order: no figure depends on them.
+_NOT_MEASURING = ("survey", "plan", "request")
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def key(environment: Mapping[str, Any]) -> str:
     """Digest of what in ``environment`` can change a figure; figures with different keys are not averaged.
 
-    ``environment`` is what ``capture`` gives, with ``code`` (see ``code_digest``). Threads belong to what is measured,
-    and the code of a third party's model to that model: two models on one machine share a key.
+    ``environment`` is what ``capture`` gives. Threads belong to what is measured, and code to the single figure
+    (``model_code``, ``measurement_code``): all models on one machine share a key, whatever is changed in one of them.
     """
     packages = environment.get("packages") or {}
     decisive = {
@@ -73,27 +81,92 @@ def key(environment: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def code_digest() -> str:
-    """Of the lifters' source files and the built scan.
+def usable_cores() -> int | None:
+    """Processors that this process may use: of its affinity, and whole ones of its control group's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(OSError, ValueError):  # no control group, or one without a quota
+        quota, period = map(int, _CPU_QUOTA.read_text().split())
+        cores = min(cores or 1, max(1, quota // period))
+    return cores
 
-    Not the commit: a change of a text must not make every measurement a stranger.
+
+def model_code(module: str) -> str | None:
+    """Digest of the code of the lifter in ``module``, of this repository or a third party's; None where it has no file.
+
+    Of the module and, step by step, of those that it imports from the packages of lifters here and from its own. Not the
+    commit, and not comments and docstrings: a change of a text must not make every measurement a stranger.
     """
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None or not Path(found.origin).is_file():
+        return None
+    origin, own = Path(found.origin), module.partition(".")[0]
+    inside = origin.parent if origin.stem == "__init__" else origin
+    roots = {own: inside.parents[module.count(".")], **dict.fromkeys(_LIFTERS, _ROOT)}
+    files = {module: origin}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        for imported in _imports(name, files[name]):
+            root = roots.get(imported.partition(".")[0])
+            path = _source(root, imported) if root else None
+            if path is not None and imported not in files:
+                files[imported] = path
+                waiting.append(imported)
+    if any(name == _SCAN or name.startswith(f"{_SCAN}.") for name in files):
+        folder = _ROOT.joinpath(*_SCAN.split("."))
+        scan = (path for path in folder.rglob("*") if path.suffix in _SCAN_ENDINGS)
+        files.update({path.relative_to(_ROOT).as_posix(): path for path in scan})
+    return _digest(files)
+
+
+def measurement_code() -> str:
+    """Digest of the code that counts and measures, without comments and docstrings."""
+    files = (_ROOT / "harness" / "measurement").glob("*.py")
+    return _digest({path.name: path for path in files if path.stem not in _NOT_MEASURING})
+
+
+def _source(root: Path, module: str) -> Path | None:
+    path = root.joinpath(*module.split("."))
+    return next((one for one in (path / "__init__.py", path.with_name(f"{path.name}.py")) if one.is_file()), None)
+
+
+def _imports(module: str, path: Path) -> Iterator[str]:
+    """Dotted names that may be modules, of every import in ``module``, also those inside functions."""
+    if path.suffix != ".py":
+        return
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+
+
+def _digest(files: Mapping[str, Path]) -> str:
     digest = hashlib.sha256()
-    for package in _CODE:
-        for path in sorted((_ROOT / package).rglob("*")):
-            if path.suffix in _CODE_ENDINGS:
-                name = path.relative_to(_ROOT).as_posix()
-                digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    for name in sorted(files):
+        digest.update(f"{name}\0".encode() + hashlib.sha256(_code(files[name])).digest())
     return digest.hexdigest()[:16]
 
 
-def module_digest(model: str) -> str | None:
-    """Of the file that a third party's ``package.module:attribute`` is in; None for a registered model."""
-    module, colon, _ = model.partition(":")
-    found = importlib.util.find_spec(module) if colon else None
-    if found is None or found.origin is None or not Path(found.origin).is_file():
-        return None
-    return hashlib.sha256(Path(found.origin).read_bytes()).hexdigest()[:16]
+def _code(path: Path) -> bytes:
+    """What is in a file; of Python its syntax tree, which has no comments and no layout, without docstrings."""
+    if path.suffix != ".py":
+        return path.read_bytes()
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = list(_without_docstring(node.body))
+    return ast.dump(tree).encode()
+
+
+def _without_docstring(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    for index, statement in enumerate(body):
+        text = statement.value if index == 0 and isinstance(statement, ast.Expr) else None
+        if not (isinstance(text, ast.Constant) and isinstance(text.value, str)):
+            yield statement
 
 
 def _driver() -> str | None:

@@ -46,8 +46,11 @@ class Interrupted(HarnessError):
     exit_code = 130
 
 
-#: How torch's allocators, glibc and CUDA libraries put it; on a CPU it is a plain RuntimeError with such a text.
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory")
+#: How torch's allocators, glibc, C++, oneDNN and CUDA libraries put it; on a CPU it is a RuntimeError with such a text.
+_OUT_OF_MEMORY = (
+    "can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory", "std::bad_alloc",
+    "could not create a memory object",
+)  # fmt: skip
 
 
 def is_out_of_memory(error: BaseException) -> bool:

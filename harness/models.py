@@ -58,6 +58,9 @@ def _motionagformer(preset: str, frames: tuple[int, ...], parameters: int, note:
     )  # fmt: skip
 
 
+#: What a third party's lifter is built for where nobody says it: T, and x, y and confidence.
+THIRD_PARTY_FRAMES, THIRD_PARTY_CHANNELS = 27, 3
+
 OURS = "ours, for demos and short budgets; not a published size"
 
 MODELS: dict[str, ModelEntry] = {
@@ -155,6 +158,12 @@ def entry(name: str) -> ModelEntry:
     if name not in MODELS:
         raise BadInput(f"Unknown model {name!r}. {suggestion(name, MODELS)}All: harness list models")
     return MODELS[name]
+
+
+def module_of(name: str) -> str:
+    """The module that lifter ``name`` is in, registered or a third party's. Raises BadInput for an unknown one."""
+    module, colon, _ = name.partition(":")
+    return module if colon else entry(name).module
 
 
 def preset(name: str) -> Any:
@@ -259,10 +268,15 @@ def _build_third_party(
     from torch import nn
 
     factory = factory_of(name)
+    frames = THIRD_PARTY_FRAMES if frames is None else frames
+    in_channels = THIRD_PARTY_CHANNELS if in_channels is None else in_channels
+    for option, value in (("frames", frames), ("in_channels", in_channels)):
+        if value < 1:
+            raise BadInput(f"{name}: {option} {value} is out of range; it must be at least 1")
     try:
-        model = factory(frames=frames or 27, in_channels=in_channels or 3, **options.guess(overrides))
+        model = factory(frames=frames, in_channels=in_channels, **options.guess(overrides))
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{name}(frames={frames or 27}, in_channels={in_channels or 3}) failed: {error}") from error
+        raise BadInput(f"{name}(frames={frames}, in_channels={in_channels}) failed: {error}") from error
     if not isinstance(model, nn.Module):
         raise BadInput(f"{name} returned {type(model).__name__}; expected a torch.nn.Module")
     return model

@@ -13,7 +13,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -22,6 +22,8 @@ from harness.errors import is_out_of_memory
 Task = dict[str, Any]
 Result = dict[str, Any]
 Run = Callable[[Task], Result]
+
+_KILLED = "killed by the system (SIGKILL), as it does when memory runs out"
 
 
 def call(run: Run, task: Task, *, timeout_s: float, preload: Sequence[str] = ()) -> Result:
@@ -65,8 +67,13 @@ def _died(exit_code: int) -> Result:
         return {"status": "failed", "error": f"the process ended with exit code {exit_code} and no result"}
     name = signal.Signals(-exit_code).name
     if name == "SIGKILL":
-        return {"status": "oom", "error": "killed by the system (SIGKILL), as it does when memory runs out"}
+        return {"status": "oom", "error": _KILLED}
     return {"status": "failed", "error": f"the process crashed with {name}"}
+
+
+def was_killed(result: Mapping[str, Any]) -> bool:
+    """Whether a task ended by SIGKILL: it need not have been for what the task took, another may do in its place."""
+    return result.get("status") == "oom" and result.get("error") == _KILLED
 
 
 def _work(theirs: Connection, run: Run, task: Task) -> None:

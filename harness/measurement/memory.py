@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _PROCESS = Path("/proc/self")
+_MACHINE = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
 _FORGET_PEAK = "5"
 _SAMPLING_S = 0.001
 
@@ -154,15 +156,26 @@ def status_bytes(field: str) -> int:
 def available_bytes() -> int | None:
     """What this machine, and the control group this process is in, can still give; None where neither says it."""
     found = []
-    information = Path("/proc/meminfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(1024 * int(line.split()[1]))
-    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, KeyError):
+        found.append(1024 * _sizes(_MACHINE)["MemAvailable:"])
     with contextlib.suppress(OSError, ValueError):  # no control group, or one without a limit
-        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    return min(found) if found else None
+        limit, used = (int((_GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        found.append(limit - used + _reclaimable_bytes())
+    return max(0, min(found)) if found else None
+
+
+def _reclaimable_bytes() -> int:
+    """Pages of files that the control group is charged for and the kernel takes back when memory is wanted."""
+    try:
+        return _sizes(_GROUP / "memory.stat").get("inactive_file", 0)
+    except OSError:
+        return 0
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """Of a file with a name and a number in every line."""
+    lines = (line.split() for line in path.read_text().splitlines())
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1}
 
 
 def _resident_bytes() -> int:

@@ -99,10 +99,10 @@ def points(axes: Axes, published: Callable[[str], Mapping[str, Any]]) -> list[Po
         Point(
             model=model,
             frames=frames,
-            in_channels=axes.in_channels or published(model).get("in_channels", 3),
+            in_channels=axes.in_channels or published(model)["in_channels"],
             options=options,
             batch=None if batch == AUTO else int(batch),
-            batch_asked=str(batch),
+            batch_asked=AUTO if batch == AUTO else str(int(batch)),
             device=axes.device,
             threads=threads,
             precision=precision,

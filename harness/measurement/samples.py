@@ -142,7 +142,7 @@ def judge(samples: Samples | None, wanted: int = FEWEST, trouble: str | None = N
     spread = f"interquartile range is {100 * samples.spread:.1f} % of the median"
     if samples.drift > NOISY_ABOVE:
         apart = f"the medians of the rounds lie {100 * samples.drift:.1f} % apart"
-        return NOISY, f"{apart}, {spread}; close other programs and measure again{few}"
+        return NOISY, f"{apart}, {spread}; close other programs and measure again with --again{few}"
     if samples.spread > NOISY_ABOVE:
-        return NOISY, f"{spread}; close other programs and measure again{few}"
+        return NOISY, f"{spread}; close other programs and measure again with --again{few}"
     return STABLE, spread + few

@@ -51,12 +51,13 @@ class Protocol:
     block_seconds: float = 0.010
 
     def __post_init__(self) -> None:
-        for name, least in (("rounds", 1), ("min_samples", 1), ("warm_up_calls", 1), ("max_seconds", 0.001)):
-            if not getattr(self, name) >= least:
-                raise BadInput(f"{name} {getattr(self, name)} is out of range; it must be at least {least}")
-        for name in ("min_seconds", "warm_up_seconds", "block_seconds"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise BadInput(f"{name} {getattr(self, name)} is out of range; it must be at least 0")
+        for name, least in (
+            *(("rounds", 1), ("min_samples", 1), ("warm_up_calls", 1), ("max_seconds", 0.001)),
+            *((name, 0) for name in ("min_seconds", "warm_up_seconds", "block_seconds")),
+        ):
+            value = getattr(self, name)
+            if not least <= value < math.inf:
+                raise BadInput(f"{name} {value} is out of range; it must be finite and at least {least}")
 
     @classmethod
     def quick(cls) -> Protocol:

@@ -1,6 +1,7 @@
 """Figures whose bytes are a function of what they show: one style, one font, no date, no drawn-at-random names.
 
-Nothing of it leaks into matplotlib's global settings: ``style`` is a context, and a figure is drawn and saved in it.
+The theme is seaborn's, with what is our own laid over it. Nothing of it leaks into matplotlib's global settings:
+``style`` is a context, and a figure is drawn and saved in it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import seaborn as sns
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from harness.reporting.palette import INK, LINE, MUTED, PAPER
 
 DOTS_PER_INCH = 160
+#: seaborn's theme.
+THEME, CONTEXT = "ticks", "paper"
 #: matplotlib's own names; typed loosely because its stubs list every one, differently from release to release.
 STYLE: Any = {
     "figure.facecolor": PAPER,
@@ -42,6 +46,8 @@ STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "hatch.linewidth": 0.8,
+    # Edges as they are asked for: the theme's white ones would be seen on a dark page.
+    "patch.force_edgecolor": False,
     "legend.frameon": False,
     "legend.fontsize": 9,
     # A dollar sign in a model's name is a dollar sign.
@@ -57,7 +63,7 @@ def style() -> Iterator[None]:
     """The figures' own settings, whatever those around are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        mpl.rcParams.update({**sns.axes_style(THEME), **sns.plotting_context(CONTEXT), **STYLE})
         yield
 
 

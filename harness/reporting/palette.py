@@ -1,6 +1,6 @@
 """Colours, markers and dashes of the figures, and which of them a lifter is drawn with.
 
-Colours are Okabe and Ito's, distinct for colour-blind readers. Lifters of one family share a hue and differ in its
+Colours are those of seaborn's palette for colour-blind readers. Lifters of one family share a hue and differ in its
 lightness, the larger the darker; markers and dashes carry the same information, so that a figure survives grey.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import seaborn as sns
 from matplotlib.colors import to_hex, to_rgb
 
 from harness.models import MODELS
@@ -17,7 +18,9 @@ from harness.models import MODELS
 #: Text, quieter text, lines, background. No other colour of a figure equals one of them, so that the report can tell
 #: them apart and let them follow its light or dark scheme.
 INK, MUTED, LINE, PAPER = "#1f2328", "#59636e", "#d1d9e0", "#fefefe"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8a6d3b")
+#: Blue, vermilion, green, purple, orange, sky blue, brown, grey: neighbours far apart in hue and lightness. seaborn's
+#: pink and yellow are left out: a line in them is hardly seen on white.
+COLOURS: tuple[str, ...] = tuple(sns.color_palette("colorblind").as_hex()[index] for index in (0, 3, 2, 4, 1, 9, 5, 7))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 DASHES: tuple[Any, ...] = (
     "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)),
