@@ -20,8 +20,8 @@ from harness.training.budget import Budget
 from harness.training.recipe import Recipe
 from harness.training.recipes import recipe
 
-#: What is decided by the data, the recipe or the model.
-AUTO = "auto"
+#: What is decided by the data, the recipe or the model, as a device is by the machine.
+AUTO = devices.AUTO
 #: In place of a recipe's name: that of the model's authors.
 PUBLISHED = "published"
 DEFAULT_DATA = "synthetic"

@@ -58,7 +58,7 @@ _DECISIVE_PACKAGES = ("torch", "numpy", "fvcore", "mamba-ssm")
 _MEMORY_STEP_BYTES = 1 << 30
 #: Packages here that lifters are made of.
 _LIFTERS = ("posemamba", "baselines")
-#: Takes its implementation when it runs, and the built one is no import: a lifter that uses it depends on all its files.
+#: Takes its implementation when it runs, and the built one is no import: who uses it depends on all of its files.
 _SCAN = "posemamba.scan"
 _SCAN_ENDINGS = (".py", ".cpp", ".hpp", ".so")
 #: Files of harness/measurement that say which points there are and in which order: no figure depends on them.
@@ -91,10 +91,10 @@ def usable_cores() -> int | None:
 
 
 def model_code(module: str) -> str | None:
-    """Digest of the code of the lifter in ``module``, of this repository or a third party's; None where it has no file.
+    """Digest of the code of the lifter in ``module``, one of ours or a third party's; None where it has no file.
 
-    Of the module and, step by step, of those that it imports from the packages of lifters here and from its own. Not the
-    commit, and not comments and docstrings: a change of a text must not make every measurement a stranger.
+    Of the module and, step by step, of those that it imports from the packages of lifters here and from its own. Not
+    the commit, and not comments and docstrings: a change of a text must not make every measurement a stranger.
     """
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None or not Path(found.origin).is_file():

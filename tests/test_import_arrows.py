@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.measurement.machine": {"harness.measurement", "posemamba.scan"},
     "harness.measurement.request": {"harness.measurement", "harness.models", "harness.options", "harness.devices"},
     "harness.measurement.survey": {
-        "harness.measurement", "harness.environment", "harness.store", "harness.lock",
+        "harness.measurement", "harness.environment", "harness.store", "harness.lock", "harness.models",
     },
     "harness.measurement.plan": {"harness.measurement", "harness.models", "harness.store"},
     "harness.complexity": {

@@ -72,6 +72,7 @@ def compare_published(out: Path | None, results: Path) -> None:
 def compare_cost(models: tuple[str, ...], minimum: int | None, out: Path | None, results: Path) -> None:
     """What is stored of harness measure: points, growth with T, crossovers, shares of the machine's peaks."""
     from harness import atomic_file
+    from harness.models import MODELS
     from harness.reporting import cost_table, selection
     from harness.store.measurement import MEASUREMENTS
     from harness.store.store import Store
@@ -82,7 +83,7 @@ def compare_cost(models: tuple[str, ...], minimum: int | None, out: Path | None,
             f"nothing is measured in {results} yet; start with: harness measure --model posemamba-xs --quick"
         )
     selection.require_known(models, rows, str(results))
-    rows = selection.of_models(models, rows)
+    rows = selection.in_order(models or tuple(MODELS), selection.of_models(models, rows))
     click.echo(cost_table.text(rows, minimum=minimum))
     folder = out or results / "cost"
     files = {"cost.md": cost_table.markdown(rows, minimum=minimum)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from harness.cli.options import ListOptions, model_options, require_unlike, results_option
 from harness.cli.root import cli, say
-from harness.errors import RunFailed
+from harness.errors import BadInput, RunFailed
 
 MIB = 2**20
 
@@ -20,7 +21,10 @@ MIB = 2**20
 @click.option("--frames", type=int, multiple=True, help="T, one or more.  [default: 9 27 81 243]")
 @click.option("--in-channels", type=int, help="2 or 3.  [default: as each model is published]")
 @click.option("-o", "--option", "pairs", multiple=True, metavar="NAME=VALUE", help="An option of the models.")
-@click.option("--batch", "batches", multiple=True, default=("1",), show_default=True, help="Clips, or auto: the most.")
+@click.option("--batch", "batches", multiple=True, default=("1",), show_default=True,
+              help="Clips, or auto: the most that run within memory, --batch-seconds and --batch-limit.")  # fmt: skip
+@click.option("--batch-limit", type=int, help="Of --batch auto: at most so many clips.  [default: 256]")
+@click.option("--batch-seconds", type=float, help="Of --batch auto: a forward as short as this.  [default: 2]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, multiple=True, help="CPU threads, one or more.  [default: torch's]")
 @click.option(
@@ -45,36 +49,44 @@ MIB = 2**20
 def measure_command(
     models: tuple[str, ...], pairs: tuple[str, ...], compiled: tuple[str, ...], rounds: int | None,
     samples: int | None, seconds: float | None, max_seconds: float | None, memory_limit: float | None, quick: bool,
-    dry_run: bool, results: Path, **given: Any,
+    batch_limit: int | None, batch_seconds: float | None, dry_run: bool, results: Path, **given: Any,
 ) -> None:  # fmt: skip
     """Measure latency, memory and operations of lifters as the sequence grows; what is stored is not done again."""
     from harness import options
     from harness.measurement import plan, survey
     from harness.measurement.request import Request
     from harness.measurement.timing import Protocol
-    from harness.reporting import cost_table
+    from harness.reporting import cost_table, selection
 
     for flag, values in (("--model", models), ("--frames", given["frames"]), ("--batch", given["batches"])):
         require_unlike(flag, values)
     protocol = (Protocol.quick() if quick else Protocol()).changed(
         rounds=rounds, min_samples=samples, min_seconds=seconds, max_seconds=max_seconds
     )
+    searched: dict[str, Any] = {"batch_limit": batch_limit, "batch_seconds": batch_seconds}
     request = Request(
         models=models,
         options=options.split(pairs),
         compiled=[word == "yes" for word in compiled],
-        memory_limit_bytes=None if memory_limit is None else int(memory_limit * MIB),
+        memory_limit_bytes=None if memory_limit is None else _bytes(memory_limit),
         quick=quick,
         protocol=protocol,
+        **{name: value for name, value in searched.items() if value is not None},
         **given,
     )
     if dry_run:
         plan.plan(request, results, say)
         return
     rows = survey.measure(request, results, say)
-    click.echo(cost_table.text(rows))
+    click.echo(cost_table.text(selection.in_order(models, rows)))
     if bad := [row for row in rows if row["status"] in survey.BAD]:
         raise RunFailed(f"{len(bad)} of {len(rows)} passes failed; the first: {bad[0]['id']}: {bad[0]['error']}")
+
+
+def _bytes(memory_limit_mib: float) -> int:
+    if not math.isfinite(memory_limit_mib):
+        raise BadInput(f"--memory-limit {memory_limit_mib}: not a number of MiB; leave it out for no limit")
+    return int(memory_limit_mib * MIB)
 
 
 @cli.command("count")

@@ -21,8 +21,8 @@ Rounds = tuple[tuple[float, ...], ...]
 #: Settings of a point in which namesakes may differ, in the order in which a label names them.
 _SETTINGS = ("in_channels", "batch_asked", "device", "threads", "precision", "compiled", "streaming")
 _OPTION = "option "
-#: Digest of a third party's module; that of the lifters here is part of the environment's.
-_CODE = "environment.model_code"
+#: Digests of what was measured and of what measured it.
+_CODES = ("environment.model_code", "environment.measurement_code")
 _BATCH = "point.batch"
 
 
@@ -106,8 +106,8 @@ class Summary:
 def summarise(rows: Iterable[Record]) -> list[Summary]:
     """One summary for each point and environment, by environment, model, label (all as they first come), then T.
 
-    Of rows with the same id, the last counts, and of rows made with several versions of a third
-    party's module, those of the last one. Rows of the machine itself are passed over.
+    Of rows with the same id, the last counts, and of rows made with several versions of the
+    code, those of the last one. Rows of the machine itself are passed over.
     """
     newest = {row["id"]: row for row in rows if row.get("point")}
     together: dict[tuple[str, str], list[Record]] = defaultdict(list)
@@ -130,7 +130,7 @@ def summarise(rows: Iterable[Record]) -> list[Summary]:
 
 def _of_newest_code(rows: Sequence[Record]) -> list[Record]:
     last = max(rows, key=lambda row: str(row.get("started") or ""))
-    return [row for row in rows if look_up(row, _CODE) == look_up(last, _CODE)]
+    return [row for row in rows if all(look_up(row, code) == look_up(last, code) for code in _CODES)]
 
 
 def _summary(rows: Sequence[Record]) -> Summary:

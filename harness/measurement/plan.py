@@ -39,11 +39,12 @@ _COST_FORWARDS = 6
 
 @dataclass(frozen=True)
 class Plan:
-    """Passes to be run, passes stored, and the estimate for those to be run."""
+    """Passes to be run, passes stored, the estimate for those to be run, and how many of them it leaves out."""
 
     to_do: int
     stored: int
     seconds: float
+    unknown: int = 0
 
 
 def plan(
@@ -70,8 +71,14 @@ def plan(
         jobs = [job for job in survey.jobs if job.point == point and job.kind != "machine"]
         say(f"  {point.name()}: {_described(jobs, refusal, survey, estimate)}")
     waiting = [job for job in survey.jobs if survey.kept(job) is None]
-    total = Plan(len(waiting), len(survey.jobs) - len(waiting), sum(map(estimate.job_s, waiting)))
-    say(f"{total.to_do} passes to run, {total.stored} stored; about {clock_text(total.seconds)}. Nothing was measured")
+    durations_s = [estimate.job_s(job) for job in waiting]
+    known_s = [duration_s for duration_s in durations_s if duration_s is not None]
+    total = Plan(len(waiting), len(survey.jobs) - len(waiting), sum(known_s), len(waiting) - len(known_s))
+    without = f" without {total.unknown} of unknown duration" if total.unknown else ""
+    say(
+        f"{total.to_do} passes to run, {total.stored} stored; about {clock_text(total.seconds)}{without}. "
+        "Nothing was measured"
+    )
     return total
 
 
@@ -84,7 +91,9 @@ def _described(jobs: list[Job], refusal: str | None, survey: Survey, estimate: _
     words = ["cost"] * any(job.kind == "cost" for job in waiting)
     rounds = sum(job.kind == "timing" for job in waiting)
     words += [f"{rounds} round{'s' * (rounds != 1)}"] * bool(rounds)
-    return f"{', '.join(words)}, about {clock_text(sum(map(estimate.job_s, waiting)))}"
+    known_s = [duration_s for job in waiting if (duration_s := estimate.job_s(job)) is not None]
+    duration = f"about {clock_text(sum(known_s))}" if len(known_s) == len(waiting) else "unknown duration"
+    return f"{', '.join(words)}, {duration}"
 
 
 class Counted:
@@ -97,7 +106,7 @@ class Counted:
         self._known: dict[tuple[str, int], float] = {}
 
     def __call__(self, point: Point) -> float:
-        """Raises BadInput for a point that its model does not take."""
+        """Raises BadInput for a point that its model does not take, and whatever the model raises."""
         name = _without_frames(point)
         least, most = min(self._ends[name]), max(self._ends[name])
         low, high = (self._counted(dataclasses.replace(point, frames=frames)) for frames in (least, most))
@@ -131,28 +140,32 @@ class _Estimate:
     def __init__(self, survey: Survey, operations: Operations, rate: float | None) -> None:
         self._survey, self._operations, self._rate = survey, operations, rate
         self._medians_s = _medians_s(survey.stored.values())
-        self._forwards_s: dict[Point, float] = {}
+        self._forwards_s: dict[Point, float | None] = {}
 
-    def job_s(self, job: Job) -> float:
-        """Seconds of a pass."""
+    def job_s(self, job: Job) -> float | None:
+        """Seconds of a pass; None where they cannot be known."""
         if job.kind == "machine":
             return _MACHINE_S
         forward_s = self._forward_s(job.point)
+        if forward_s is None:
+            return None
         if job.kind == "timing":
             return _START_S + _round_s(forward_s, self._survey.protocol)
         search_s = 2 * forward_s if job.point.batch_asked == AUTO else 0.0
         return _START_S + _COUNT_S + _COST_FORWARDS * forward_s + search_s
 
-    def _forward_s(self, point: Point) -> float:
+    def _forward_s(self, point: Point) -> float | None:
         if point not in self._forwards_s:
             self._forwards_s[point] = self._medians_s.get(point.key()) or self._guessed_s(point)
         return self._forwards_s[point]
 
-    def _guessed_s(self, point: Point) -> float:
+    def _guessed_s(self, point: Point) -> float | None:
         try:
             clip_s = self._operations(point) / self._operations_per_s()
         except BadInput:  # refused by its model; nothing will be run
             return 0.0
+        except Exception:  # a third party's model may raise anything; measuring it will tell
+            return None
         request = self._survey.request
         if point.batch_asked == AUTO:
             return max(clip_s, min(clip_s * request.batch_limit, request.batch_seconds))

@@ -20,8 +20,10 @@ TIMEOUT_S, QUICK_TIMEOUT_S = 900.0, 60.0
 #: Where the search for the largest batch ends, if memory does not end it: clips, and seconds of a forward.
 BATCH_LIMIT, BATCH_SECONDS = 256, 2.0
 _SHAPE = ("frames", "in_channels")
-#: What a third party's model is built with, see harness.models.
-_THIRD_PARTY: Mapping[str, Any] = {"in_channels": 3}
+#: More is beyond what the system's calls take: seconds to wait, bytes to limit a process to.
+_LONGEST_S, _MOST_BYTES = 1e6, 2**62
+#: The options of a third party's model that are known.
+_THIRD_PARTY: Mapping[str, Any] = {"in_channels": models.THIRD_PARTY_CHANNELS}
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Request:
     in_channels: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     batches: Sequence[str] = ("1",)
-    device: str = AUTO
+    device: str = devices.AUTO
     threads: Sequence[int] = ()
     precisions: Sequence[str] = ("fp32",)
     compiled: Sequence[bool] = (False,)
@@ -67,6 +69,7 @@ class Request:
         """With every ``auto``, None and empty list replaced. Raises BadInput for what cannot be asked for."""
         _require_known(self)
         _require_ranges(self)
+        _require_option_axes(self)
         whole = dataclasses.replace(
             self,
             frames=tuple(self.frames) or QUICK_FRAMES,
@@ -133,9 +136,26 @@ def _require_ranges(request: Request) -> None:
         for value in values:
             if value < least:
                 raise BadInput(f"{flag} {value} is out of range; it must be at least {least}")
+    if (request.memory_limit_bytes or 0) > _MOST_BYTES:
+        raise BadInput(f"--memory-limit {request.memory_limit_bytes} bytes is out of range; leave it out for no limit")
     for flag, seconds in (("--timeout", request.timeout_s), ("--batch-seconds", request.batch_seconds)):
-        if seconds is not None and not seconds > 0:
-            raise BadInput(f"{flag} {seconds} is out of range; it must be positive")
+        if seconds is not None and not 0 < seconds <= _LONGEST_S:
+            raise BadInput(f"{flag} {seconds} is out of range; it must be positive and at most {_LONGEST_S:.0f}")
+
+
+def _require_option_axes(request: Request) -> None:
+    """An axis that no model has would be left out without a word, and so would one of two values for an option."""
+    for name, values in (("attention", request.attention), ("scan_backend", request.scan_backends)):
+        flag = f"--{name.replace('_', '-')}"
+        if values and not any(name in _published(model) for model in request.models):
+            those = ", ".join(request.models)
+            raise BadInput(
+                f"{flag} {' '.join(values)}: none of {those} is known to have it; leave it out, or give an option of a "
+                f"third party's model with -o {name}=…"
+            )
+        if values and name in request.options:
+            given = f"-o {name}={request.options[name]} and {flag} {' '.join(values)}"
+            raise BadInput(f"{name} is given twice, with {given}; leave one of them out")
 
 
 def _require_buildable(request: Request, model: str) -> None:

@@ -7,6 +7,7 @@ inside the intervals. A row that is stored is not measured again, so that the sa
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import signal
 import statistics
@@ -18,9 +19,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import environment, lock
+from harness import environment, lock, models
 from harness.errors import Interrupted
-from harness.measurement import fresh_process, largest_batch, worker
+from harness.measurement import fresh_process, largest_batch, memory, worker
 from harness.measurement.fresh_process import Result, Task
 from harness.measurement.largest_batch import Trial
 from harness.measurement.point import AUTO, Point
@@ -33,13 +34,15 @@ from harness.store.store import Store
 
 #: Runs a task in a fresh process.
 RunTask = Callable[[Task], Result]
-#: The environment of a model's points, with ``code`` and ``model_code``.
+#: The environment of a model's points, with ``model_code`` and ``measurement_code``.
 Environment = Callable[[str], Mapping[str, Any]]
 
 #: Statuses that measuring again would not change.
 _SETTLED = ("ok", "oom", "unsupported")
 #: Statuses that make the command fail.
 BAD = ("failed", "timeout")
+#: What did not fit is tried again where a process may take more than this many times what it might then.
+_MORE_MEMORY = 1.1
 
 
 @dataclass(frozen=True)
@@ -118,15 +121,16 @@ def _terminable() -> Iterator[None]:
 
 
 class Environments:
-    """The environment as it is now, captured once, with digests of the lifters' code and of a third party's module."""
+    """The environment as it is now, captured once, with digests of the code that measures and of each model's."""
 
     def __init__(self) -> None:
-        self._captured = {**environment.capture(), "code": environment.code_digest()}
+        self._captured = {**environment.capture(), "measurement_code": environment.measurement_code()}
         self._of_model: dict[str, Mapping[str, Any]] = {}
 
     def __call__(self, model: str) -> Mapping[str, Any]:
         if model not in self._of_model:
-            self._of_model[model] = {**self._captured, "model_code": environment.module_digest(model)}
+            code = environment.model_code(models.module_of(model))
+            self._of_model[model] = {**self._captured, "model_code": code}
         return self._of_model[model]
 
 
@@ -142,6 +146,7 @@ class Survey:
         self.protocol = (request.protocol or Protocol()).on(request.device)
         self.stored = {row["id"]: row for row in store.latest()}
         self.line = ProgressLine("measuring")
+        self._limit_bytes = self._limit_at_start = self._limit_now()
         self._keys = {point.model: environment.key(environment_of(point.model)) for point, _ in self.points}
         self._rows: dict[str, Record] = {}
         self._durations_s: dict[tuple[str, str], float] = {}
@@ -184,13 +189,13 @@ class Survey:
     def kept(self, job: Job) -> Record | None:
         """The stored row that makes ``job`` unnecessary."""
         row = None if self.request.again else self.stored.get(job.id)
-        if row is None or row["status"] not in _SETTLED or not self._as_wanted(job, row):
+        if row is None or row["status"] not in _SETTLED or fresh_process.was_killed(row):
             return None
-        return row
+        return row if self._as_wanted(job, row) else None
 
     def _as_wanted(self, job: Job, row: Record) -> bool:
         stored = row.get("protocol") or {}
-        if job.kind != "machine" and look_up(row, "environment.model_code") != self._model_code(job):
+        if not self._is_of_todays_code(job, row):
             return False
         if job.kind == "timing":
             names = Protocol.__dataclass_fields__
@@ -203,20 +208,35 @@ class Survey:
         searched = job.point.batch_asked == AUTO and job.kind == "cost"
         if searched and any(stored.get(name) != value for name, value in self._batch_protocol().items()):
             return False
-        return row["status"] != "oom" or _limit(stored) >= _limit(self._memory_protocol())
+        if row["status"] != "oom":
+            return True
+        then = _or_endless(stored.get("memory_limit_in_effect_bytes"))
+        return _or_endless(self._limit_at_start) <= _MORE_MEMORY * then
 
-    def _model_code(self, job: Job) -> Any:
-        return self._environment_of(job.point.model).get("model_code")
+    def _is_of_todays_code(self, job: Job, row: Record) -> bool:
+        today = self._environment_of(job.point.model)
+        codes = ("measurement_code",) if job.kind == "machine" else ("measurement_code", "model_code")
+        return all(look_up(row, f"environment.{code}") == today.get(code) for code in codes)
 
     def _batch_protocol(self) -> dict[str, float]:
         return {"batch_limit": self.request.batch_limit, "batch_seconds": self.request.batch_seconds}
 
     def _memory_protocol(self) -> dict[str, Any]:
-        return {"memory_limit_bytes": self.request.memory_limit_bytes}
+        return {
+            "memory_limit_bytes": self.request.memory_limit_bytes,
+            "memory_limit_in_effect_bytes": self._limit_bytes,
+        }
+
+    def _limit_now(self) -> int | None:
+        """Of a process that starts now; None where that is not known, and on a GPU, whose own memory is the limit."""
+        if self.request.device.startswith("cuda"):
+            return None
+        return self.request.memory_limit_bytes or memory.available_bytes()
 
     def _made(self, job: Job, refusal: str | None) -> Record | None:
         """A new row, stored; None where the point's cost pass has shown that there is nothing to time."""
         started, start = _now(), time.monotonic()
+        self._limit_bytes = self._limit_now()
         if job.kind == "timing":
             cost = self._rows[self._job("cost", job.point).id]
             if cost["status"] != "ok":
@@ -242,15 +262,20 @@ class Survey:
             "point": point.as_dict(),
             "seed": self.request.seed,
             "protocol": self.protocol.as_dict(),
-            "memory_limit_bytes": self.request.memory_limit_bytes,
+            "memory_limit_bytes": self._limit_bytes,
         })  # fmt: skip
+
+    def _run_surely(self, job: Job, point: Point, kind: str | None = None) -> Result:
+        """A pass that says whether a batch fits; once more where the system killed it, perhaps for another's memory."""
+        part = self._run(job, point, kind)
+        return self._run(job, point, kind) if fresh_process.was_killed(part) else part
 
     def _cost(self, job: Job) -> tuple[Point, Result]:
         """The point with its batch found where that was asked for, and the pass over it."""
 
         def attempt(batch: int) -> Trial:
             self.line.update(*self._progress(job, f", trying a batch of {batch}"))
-            tried = self._run(job, job.point.of_batch(batch), "probe")
+            tried = self._run_surely(job, job.point.of_batch(batch), "probe")
             return Trial(tried["status"], tried.get("seconds"), tried.get("error"))
 
         if job.point.batch_asked != AUTO:
@@ -269,7 +294,7 @@ class Survey:
         """Measuring takes a little more than running, so the largest that ran may not quite do."""
         batch, bound = found.batch, found.bound
         while True:
-            part = self._run(job, job.point.of_batch(batch))
+            part = self._run_surely(job, job.point.of_batch(batch))
             if part["status"] != "oom" or batch == 1:
                 return job.point.of_batch(batch), {**part, "largest_batch": batch, "largest_batch_bound": bound}
             batch, bound = batch // 2, "memory"
@@ -318,9 +343,8 @@ def any_bad(rows: Sequence[Record]) -> bool:
     return any(row["status"] in BAD for row in rows)
 
 
-def _limit(protocol: Mapping[str, Any]) -> float:
-    limit = protocol.get("memory_limit_bytes")
-    return float("inf") if limit is None else float(limit)
+def _or_endless(limit_bytes: float | None) -> float:
+    return math.inf if limit_bytes is None else limit_bytes
 
 
 def _now() -> str:

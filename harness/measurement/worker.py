@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import resource
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +127,7 @@ def _prepare(task: Task) -> tuple[Point, Lifter]:
     return point, Lifter(
         model=model,
         clips=clips,
-        call=_in_precision(point, _compile(function) if point.compiled else function, clips),
+        call=functools.partial(_in_precision(point, _compile(function) if point.compiled else function), clips),
         plainly=lambda: function(clips),
         output_frames=output_frames,
         stepping=isinstance(function, _Stepping),
@@ -150,17 +151,24 @@ def _compile(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]
     return compiled
 
 
-def _in_precision(point: Point, function: Callable[[Tensor], Tensor], clips: Tensor) -> Call:
-    if point.precision == "fp32":
-        return lambda: function(clips)
-    kind, dtype = torch.device(point.device).type, _DTYPES[point.precision]
+_Function = TypeVar("_Function", nn.Module, Callable[[Tensor], Tensor])
 
-    def call() -> Tensor:
-        # Entered anew every time, as evaluation does: casting the weights is part of what it costs.
-        with torch.autocast(kind, dtype=dtype):
-            return function(clips)
 
-    return call
+def _in_precision(point: Point, function: _Function) -> _Function | _Autocast:
+    """A model, or what was made of it, in the precision that the point asks for."""
+    return function if point.precision == "fp32" else _Autocast(point, function)
+
+
+class _Autocast(nn.Module):
+    """Entered anew with every call, as evaluation does: casting the weights is part of what it costs."""
+
+    def __init__(self, point: Point, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function, self.device, self.dtype = function, torch.device(point.device).type, _DTYPES[point.precision]
+
+    def forward(self, clips: Tensor) -> Tensor:
+        with torch.autocast(self.device, dtype=self.dtype):
+            return self.function(clips)
 
 
 def _streamed(point: Point, model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -193,10 +201,12 @@ class _Stepping:
 
 
 def _probe(task: Task) -> Result:
-    """One forward and its duration: whether the batch fits."""
+    """One forward and its duration: whether the batch fits. Of a compiled model, not the one that compiles it."""
     point, lifter = _prepare(task)
     synchronise = timing.synchroniser(point.device)
     with torch.inference_mode():
+        if point.compiled:
+            _compiled(lifter, synchronise)
         start = time.perf_counter()
         lifter.call()
         synchronise()
@@ -243,19 +253,10 @@ def _counts(point: Point, lifter: Lifter) -> dict[str, Any]:
 
 def _kinds(point: Point, lifter: Lifter) -> dict[str, dict[str, Any]]:
     """Of the forward of median duration among a few: while its operators are timed one by one, a forward is slower."""
-    precision = (
-        torch.autocast(torch.device(point.device).type, dtype=_DTYPES[point.precision])
-        if point.precision != "fp32"
-        else None
-    )
+    model, synchronise = _in_precision(point, lifter.model), timing.synchroniser(point.device)
     forwards: list[ledger.Ledger] = []
-    with precision or contextlib.nullcontext():
-        while len(forwards) < _KIND_FORWARDS and sum(one.total.seconds for one in forwards) < _KIND_SECONDS:
-            forwards.append(
-                ledger.timed(
-                    lifter.model, lifter.clips, clock=time.perf_counter, synchronise=timing.synchroniser(point.device)
-                )
-            )
+    while len(forwards) < _KIND_FORWARDS and sum(one.total.seconds for one in forwards) < _KIND_SECONDS:
+        forwards.append(ledger.timed(model, lifter.clips, clock=time.perf_counter, synchronise=synchronise))
     median = sorted(forwards, key=lambda one: one.total.seconds)[(len(forwards) - 1) // 2]
     fields = ("calls", "seconds", "flops", "transcendentals", "bytes")
     return {kind: {field: getattr(total, field) for field in fields} for kind, total in median.by_kind().items()}

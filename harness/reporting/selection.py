@@ -1,4 +1,4 @@
-"""The stored rows of some models alone."""
+"""The stored rows of some models alone, and in their order."""
 
 from __future__ import annotations
 
@@ -25,3 +25,9 @@ def require_known(models: Sequence[str], rows: Iterable[Record], where: str) -> 
 def of_models(models: Sequence[str], rows: Sequence[Record]) -> list[Record]:
     """The rows of ``models``, those of the machine among them; all where no model is named."""
     return [row for row in rows if not models or model_of(row) in (None, *models)]
+
+
+def in_order(models: Sequence[str], rows: Iterable[Record]) -> list[Record]:
+    """The rows by the order of ``models``, those of any other model after them; for the rest the order stays."""
+    place = {model: index for index, model in enumerate(models)}
+    return sorted(rows, key=lambda row: place.get(model_of(row) or "", len(place)))

@@ -22,3 +22,13 @@ def test_what_is_no_device_or_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
         devices.resolve("gpu")
     with pytest.raises(BadInput, match="no CUDA device on this machine"):
         devices.resolve("cuda:0")
+
+
+@pytest.mark.parametrize("other", ["meta", "mps", "xpu:0"])
+def test_other_kinds_of_device(other: str) -> None:
+    with pytest.raises(BadInput, match=f"--device {other}: .*use cpu, cuda or cuda:0"):
+        devices.resolve(other)
+
+
+def test_a_cpu_has_no_number() -> None:
+    assert devices.resolve("cpu:0") == "cpu"

@@ -183,3 +183,17 @@ def test_authors_options_that_cannot_be(name: str, given: dict[str, object], mes
 def test_an_authors_option_and_ours_together() -> None:
     config = models.build("motionagformer-xs", frames=9, in_channels=2, n_layers=1, dim=16, num_heads=2).config
     assert (config.depth, config.dim, config.heads, config.frames) == (1, 16, 2, 9)
+
+
+@pytest.mark.parametrize(("frames", "in_channels", "words"), [(0, 3, "frames 0"), (27, 0, "in_channels 0")])
+def test_a_third_partys_lifter_is_not_built_for_nothing(frames: int, in_channels: int, words: str) -> None:
+    """0 is not None: it was read as left out."""
+    with pytest.raises(BadInput, match=f"{words} is out of range"):
+        models.build("tests.harness.measurement.lifters:sound", frames, in_channels)
+
+
+def test_the_module_that_a_lifter_is_in() -> None:
+    assert models.module_of("posemamba-xs") == "posemamba"
+    assert models.module_of("package.module:build") == "package.module"
+    with pytest.raises(BadInput, match="Did you mean: mixste"):
+        models.module_of("mixte")

@@ -160,12 +160,13 @@ def test_warnings_are_told_once() -> None:
     assert one(made).warnings == ("the scan ran in PyTorch",)
 
 
-def test_rows_of_another_version_of_a_third_partys_model_are_not_pooled() -> None:
+@pytest.mark.parametrize("of_what", ["model_code", "measurement_code"])
+def test_rows_of_another_version_of_the_code_are_not_pooled(of_what: str) -> None:
     of = rows.point("package.module:lifter", 81)
     before, after = (
         [
             {**row, "id": f"{row['id']}-{code}", "started": f"2026-03-0{day}T00:00:00Z",
-             "environment": {**row["environment"], "model_code": code}}
+             "environment": {**row["environment"], of_what: code}}
             for row in rows.of_point(law, of, noise=0)
         ]
         for code, day, law in (("old", 1, rows.power_law(1.0, 5.0)), ("new", 2, rows.power_law(1.0)))

@@ -93,6 +93,8 @@ def test_killed_from_outside_is_out_of_memory() -> None:
     found = called(be_killed)
     assert found["status"] == "oom"
     assert "SIGKILL" in found["error"]
+    assert fresh_process.was_killed(found)
+    assert not fresh_process.was_killed(called(fail, kind="memory", text=""))
 
 
 def test_too_long_is_a_timeout() -> None:

@@ -110,3 +110,39 @@ def test_the_best_reader_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_what_is_available_is_less_than_the_machine_has() -> None:
     available = memory.available_bytes()
     assert available is None or 0 < available < 1 << 50
+
+
+GROUP = {
+    "memory.max": "1000000\n",
+    "memory.current": "700000\n",
+    "memory.stat": "anon 200000\nfile 500000\ninactive_file 450000\nactive_file 50000\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "available"),
+    [
+        ({}, 1_000_000 - 700_000 + 450_000),
+        ({"memory.stat": None}, 300_000),
+        ({"memory.max": "max\n"}, 4096 << 10),
+        ({"memory.max": None}, 4096 << 10),
+        ({"memory.max": "9000000\n"}, 4096 << 10),
+    ],
+)
+def test_what_a_control_group_can_still_give(
+    change: dict[str, str | None], available: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel drops pages of files when memory is wanted."""
+    (tmp_path / "meminfo").write_text("MemTotal:  8192 kB\nMemAvailable:  4096 kB\n")
+    monkeypatch.setattr(memory, "_MACHINE", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    for name, content in {**GROUP, **change}.items():
+        if content is not None:
+            (tmp_path / name).write_text(content)
+    assert memory.available_bytes() == available
+
+
+def test_where_nothing_says_what_is_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_MACHINE", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    assert memory.available_bytes() is None

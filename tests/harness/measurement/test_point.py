@@ -10,7 +10,7 @@ from harness.measurement.point import Axes, Point, points
 PUBLISHED: dict[str, dict[str, Any]] = {
     "attentive": {"in_channels": 2, "attention": "sdpa"},
     "scanning": {"in_channels": 3, "scan_backend": "auto"},
-    "package.module:build": {},
+    "package.module:build": {"in_channels": 3},
 }
 
 
@@ -45,6 +45,11 @@ def test_axes_multiply_and_a_point_comes_once() -> None:
     found = points(axes, PUBLISHED.__getitem__)
     assert len(found) == 8
     assert {(point.batch, point.batch_asked) for point in found} == {(1, "1"), (None, "auto")}
+
+
+def test_a_batch_is_a_number_however_it_is_written() -> None:
+    found = points(Axes(["attentive"], [27], batches=["1", "01", "auto"]), PUBLISHED.__getitem__)
+    assert [(point.batch, point.batch_asked) for point in found] == [(1, "1"), (None, "auto")]
 
 
 def test_option_axes_are_taken_by_the_models_that_have_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -49,6 +50,18 @@ def test_what_is_left_out_is_filled_in() -> None:
         ({"options": {"depth": "eight"}}, "depth wants an int"),
         ({"scan_backends": ["fast"]}, "fast"),
         ({"models": ["motionbert-lite"], "attention": ["flash"]}, "flash"),
+        ({"timeout_s": math.inf}, "--timeout inf"),
+        ({"timeout_s": 1e300}, "--timeout 1e.300"),
+        ({"batch_seconds": math.inf}, "--batch-seconds inf"),
+        ({"batch_seconds": math.nan}, "--batch-seconds nan"),
+        ({"memory_limit_bytes": 2**63}, "--memory-limit"),
+        ({"device": "meta"}, "--device meta"),
+        ({"attention": ["explicit"]}, "--attention explicit: none of posemamba-xs"),
+        ({"models": ["martinez", HERE + "sound"], "scan_backends": ["native"]}, "--scan-backend native: none of"),
+        (
+            {"models": ["motionbert-lite"], "attention": ["sdpa"], "options": {"attention": "explicit"}},
+            "attention is given twice, with -o attention=explicit and --attention sdpa",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for(change: dict[str, Any], words: str) -> None:

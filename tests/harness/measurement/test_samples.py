@@ -103,9 +103,10 @@ def test_verdicts() -> None:
     assert "30 of the 60 samples wanted" in reason
     verdict, reason = judge(summarise([[1.0, 1.3, 0.8] * 10]), 30)
     assert verdict == "NOISY"
-    assert "close other programs" in reason
+    assert "close other programs and measure again with --again" in reason
     verdict, reason = judge(summarise([[1.0] * 40, [1.15] * 10]), 30)
     assert verdict == "NOISY"
     assert "rounds lie 15.0 % apart" in reason
+    assert "with --again" in reason
     assert judge(steady, 30, "the output is not finite") == ("INVALID", "the output is not finite")
     assert judge(None)[0] == "INVALID"

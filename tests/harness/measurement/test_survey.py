@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -14,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from harness import lock
+from harness import environment, lock
 from harness.errors import BadInput, Interrupted, ResultsBusy
-from harness.measurement import plan, survey
+from harness.measurement import fresh_process, memory, plan, survey
 from harness.measurement.request import Request
 from harness.measurement.timing import Protocol
 from harness.store.measurement import MEASUREMENTS
@@ -54,10 +55,10 @@ def request(**given: Any) -> Request:
     return Request(**{**usual, **given})
 
 
-def measured(folder: Path, worker: FakeWorker, code: str = "1", **given: Any) -> list[Record]:
+def measured(folder: Path, worker: FakeWorker, processor: str = "1", **given: Any) -> list[Record]:
     said: list[str] = []
     return survey.measure(
-        request(**given), folder, said.append, run_task=worker, environment_of=lambda model: {"code": code}
+        request(**given), folder, said.append, run_task=worker, environment_of=lambda model: {"processor": processor}
     )
 
 
@@ -68,7 +69,7 @@ def stored(folder: Path) -> list[Record]:
 def test_the_order_of_passes(tmp_path: Path) -> None:
     """The machine, all costs, then round by round all points; each round in an order of its own."""
     worker = FakeWorker()
-    rows = measured(tmp_path, worker)
+    rows = measured(tmp_path, worker, memory_limit_bytes=1 << 30)
     # mhformer takes 9 frames, not 28: five points.
     assert worker.passes() == ["machine"] + ["cost"] * 5 + ["timing"] * 15
     points = [(task["point"]["model"], task["point"]["frames"]) for task in worker.tasks[6:]]
@@ -76,7 +77,7 @@ def test_the_order_of_passes(tmp_path: Path) -> None:
     assert [len(set(one)) for one in rounds] == [5, 5, 5]
     assert rounds[0] != rounds[1] or rounds[1] != rounds[2]
     again = FakeWorker()
-    measured(tmp_path, again, code="2")
+    measured(tmp_path, again, processor="2", memory_limit_bytes=1 << 30)
     assert again.tasks == worker.tasks, "the order is seeded"
     assert len(rows) == 1 + 6 + 15
     assert not survey.any_bad(rows)
@@ -88,7 +89,7 @@ def test_rows_say_what_they_are(tmp_path: Path) -> None:
     timing = next(row for row in stored(tmp_path) if row["pass"] == "timing" and row["round"] == 2)
     assert timing["id"] == f"{timing['point_key']}-{timing['environment_key']}-timing-2"
     assert timing["protocol"]["min_samples"] == 10
-    assert timing["environment"] == {"code": "1", "threads": 1}
+    assert timing["environment"] == {"processor": "1", "threads": 1}
     assert timing["started"] <= timing["finished"]
     refused = next(row for row in stored(tmp_path) if row["status"] == "unsupported")
     assert (refused["pass"], refused["point"]["frames"]) == ("cost", 28)
@@ -113,23 +114,49 @@ def test_what_is_stored_is_not_measured_again(tmp_path: Path) -> None:
 
 
 def test_another_environment_is_measured(tmp_path: Path) -> None:
-    measured(tmp_path, FakeWorker(), code="1")
+    measured(tmp_path, FakeWorker(), processor="1")
     worker = FakeWorker()
-    measured(tmp_path, worker, code="2")
+    measured(tmp_path, worker, processor="2")
     assert len(worker.tasks) == 21
 
 
-def test_a_third_partys_model_that_changed_is_measured_again(tmp_path: Path) -> None:
+def test_a_model_that_changed_is_measured_again(tmp_path: Path) -> None:
+    """That model alone, and in the same environment."""
     for model_code, tasks in (("a", 1 + 2 * 4), ("a", 0), ("b", 4)):
         worker = FakeWorker()
-        survey.measure(
+        rows = survey.measure(
             request(models=["martinez", HERE + "sound"], frames=[9]),
             tmp_path,
             lambda line: None,
             run_task=worker,
-            environment_of=lambda model: {"code": "1", "model_code": model_code if ":" in model else None},  # noqa: B023
+            environment_of=lambda model: {"model_code": model_code if model == "martinez" else "c"},  # noqa: B023
         )
         assert len(worker.tasks) == tasks
+        assert len({row["environment_key"] for row in rows}) == 1
+
+
+def test_what_other_code_measured_is_measured_again(tmp_path: Path) -> None:
+    keys = set()
+    for code, tasks in (("a", 1 + 4), ("a", 0), ("b", 1 + 4)):
+        worker = FakeWorker()
+        rows = survey.measure(
+            request(models=["martinez"], frames=[9]),
+            tmp_path,
+            lambda line: None,
+            run_task=worker,
+            environment_of=lambda model: {"measurement_code": code},  # noqa: B023
+        )
+        assert len(worker.tasks) == tasks
+        keys |= {row["environment_key"] for row in rows}
+    assert len(keys) == 1
+
+
+def test_environments_have_the_code_of_each_model_and_share_a_key() -> None:
+    environments = survey.Environments()
+    one, other, theirs = map(environments, ("martinez", "posemamba-xs", HERE + "sound"))
+    assert len({found["model_code"] for found in (one, other, theirs)} | {None}) == 4
+    assert one["measurement_code"] == other["measurement_code"] == theirs["measurement_code"]
+    assert len({environment.key(found) for found in (one, other, theirs)}) == 1
 
 
 def test_a_shorter_protocol_does_not_stand_for_a_longer_one(tmp_path: Path) -> None:
@@ -255,12 +282,59 @@ def test_a_batch_that_does_not_fit_is_a_row_with_the_one_that_does(tmp_path: Pat
     assert not survey.any_bad(rows)
 
 
-def test_out_of_memory_holds_for_the_memory_that_there_was(tmp_path: Path) -> None:
-    one(tmp_path, FakeWorker(fits(0)), memory_limit_bytes=1000)
-    one(tmp_path, worker := FakeWorker(), memory_limit_bytes=500)
+def test_out_of_memory_holds_for_the_memory_that_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for or available, up to a tenth more."""
+    monkeypatch.setattr(memory, "available_bytes", lambda: 5000)
+    for limit, tried in ((1000, True), (500, False), (1090, False), (1200, True), (None, True), (None, False)):
+        one(tmp_path, worker := FakeWorker(fits(0)), memory_limit_bytes=limit)
+        assert ("cost" in worker.passes()) is tried, limit
+    latest = next(row for row in reversed(stored(tmp_path)) if row["pass"] == "cost")
+    assert latest["protocol"]["memory_limit_bytes"] is None
+    assert latest["protocol"]["memory_limit_in_effect_bytes"] == 5000
+    monkeypatch.setattr(memory, "available_bytes", lambda: 5400)
+    one(tmp_path, worker := FakeWorker())
     assert worker.tasks == []
+    monkeypatch.setattr(memory, "available_bytes", lambda: 6000)
     one(tmp_path, worker := FakeWorker())
     assert worker.passes() == ["cost"] + ["timing"] * 3
+    assert {task["memory_limit_bytes"] for task in worker.tasks} == {6000}
+
+
+def killed(*calls: int) -> Answer:
+    """By the system, at these calls of probes and costs."""
+    count = itertools.count()
+
+    def answer(task: dict[str, Any]) -> dict[str, Any]:
+        dies = task["pass"] in ("probe", "cost") and next(count) in calls
+        return fresh_process._died(-signal.SIGKILL) if dies else {}
+
+    return answer
+
+
+def test_what_the_system_killed_is_tried_again_with_the_next_survey(tmp_path: Path) -> None:
+    rows = one(tmp_path, FakeWorker(killed(0)), memory_limit_bytes=1000)
+    assert next(row for row in rows if row["pass"] == "cost")["status"] == "oom"
+    assert not survey.any_bad(rows)
+    one(tmp_path, worker := FakeWorker(), memory_limit_bytes=1000)
+    assert worker.passes() == ["cost"] + ["timing"] * 3
+
+
+@pytest.mark.parametrize(
+    ("calls", "batch", "tried"),
+    [
+        ((2,), 8, [1, 2, 4, 4, 8]),
+        ((2, 3), 2, [1, 2, 4, 4]),
+        ((4,), 8, [1, 2, 4, 8]),
+    ],
+)
+def test_a_search_believes_the_second_kill(
+    tmp_path: Path, calls: tuple[int, ...], batch: int, tried: list[int]
+) -> None:
+    worker = FakeWorker(killed(*calls))
+    rows = one(tmp_path, worker, batches=["auto"], batch_limit=8)
+    assert [task["point"]["batch"] for task in worker.tasks if task["pass"] == "probe"] == tried
+    cost = next(row for row in rows if row["pass"] == "cost")
+    assert (cost["status"], cost["largest_batch"]) == ("ok", batch)
 
 
 def test_two_surveys_at_once(tmp_path: Path) -> None:
@@ -284,7 +358,7 @@ def test_a_dry_run_says_what_is_to_be_done_and_does_nothing(tmp_path: Path) -> N
             said.append,
             operations=lambda point: point.frames * 1e9,
             rate=90e9,
-            environment_of=lambda model: {"code": "1"},
+            environment_of=lambda model: {"processor": "1"},
         )
         return found, said
 
@@ -298,6 +372,23 @@ def test_a_dry_run_says_what_is_to_be_done_and_does_nothing(tmp_path: Path) -> N
     found, said = planned()
     assert (found.to_do, found.stored, found.seconds) == (0, 22, 0)
     assert sum("stored" in line for line in said) == 6
+
+
+def test_a_dry_run_goes_on_past_a_model_that_does_not_work(tmp_path: Path) -> None:
+    said: list[str] = []
+    found = plan.plan(
+        request(models=[HERE + "raising", "martinez"], frames=[9]),
+        tmp_path,
+        said.append,
+        rate=90e9,
+        environment_of=lambda model: {"processor": "1"},
+    )
+    assert (found.to_do, found.unknown) == (1 + 2 * 4, 4)
+    assert found.seconds > 0
+    assert "raising T=9" in said[0]
+    assert said[0].endswith("cost, 3 rounds, unknown duration")
+    assert "about" in said[1]
+    assert "without 4 of unknown duration" in said[-1]
 
 
 def test_operations_between_the_ends_go_by_a_power_of_t() -> None:

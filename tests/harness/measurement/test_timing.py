@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from itertools import chain, cycle, repeat
 
@@ -139,3 +140,10 @@ def test_protocols() -> None:
 def test_a_protocol_out_of_range_is_refused(change: dict[str, float]) -> None:
     with pytest.raises(BadInput, match=next(iter(change))):
         dataclasses.replace(USUAL, **change)
+
+
+@pytest.mark.parametrize("name", ["min_seconds", "max_seconds", "warm_up_seconds", "block_seconds"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_seconds_are_finite(name: str, value: float) -> None:
+    with pytest.raises(BadInput, match=f"{name} {value} is out of range; it must be finite and at least"):
+        Protocol().changed(**{name: value})

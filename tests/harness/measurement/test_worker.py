@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 from harness import models
 from harness.measurement import fresh_process, worker
@@ -162,3 +163,37 @@ def test_the_machine_has_rates() -> None:
     part = found("machine", "", 1)
     assert part["status"] == "ok"
     assert all(look_up(part, f"machine.{rate}") > 0 for rate in ("gemm_flops_per_s", "copy_bytes_per_s", "exp_per_s"))
+
+
+def test_bytes_by_kind_are_those_of_the_counts() -> None:
+    """Of one clip: the operators that are timed are the ones that are counted."""
+    part = found("cost", "motionagformer-xxs", 9)
+    assert part["warnings"] == []
+    assert sum(kind["bytes"] for kind in part["kinds"].values()) == part["counts"]["bytes"]
+
+
+def test_a_forward_whose_operators_are_timed_casts_its_weights() -> None:
+    """As every timed forward does: of a linear layer its weight and its bias, beside what goes into it."""
+    calls = {
+        precision: found("cost", HERE + "sound", precision=precision)["kinds"]["elementwise"]["calls"]
+        for precision in ("fp32", "bf16")
+    }
+    assert calls["bf16"] == calls["fp32"] + 3
+
+
+def test_a_compiled_model_is_probed_by_a_call_that_does_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def compiled(function: Any) -> Any:
+        durations = iter((100.0, 1.0, 1.0))
+
+        def call(clips: Any) -> Any:
+            now[0] += next(durations)
+            return function(clips)
+
+        return call
+
+    monkeypatch.setattr(worker, "_compile", compiled)
+    monkeypatch.setattr(worker.time, "perf_counter", lambda: now[0])
+    point = Point("martinez", 1, threads=torch.get_num_threads(), compiled=True)
+    assert worker._probe({"point": point.as_dict(), "seed": 0}) == {"seconds": 1.0}
