@@ -241,8 +241,8 @@ def timed(model: nn.Module, clips: Tensor, clock: Clock, synchronise: Callable[[
     ledger = Ledger(clips, clock=clock, synchronise=synchronise)
     ledger.counted_on = f"real tensors on {clips.device}"
     try:
-        # Not inference_mode, whatever the caller is in: there operators made of others arrive whole, and the Python code
-        # that torch takes them apart by copies where its C++ does not.
+        # Not inference_mode, whatever the caller is in: there operators made of others arrive whole, and torch takes
+        # them apart by Python code that copies where its C++ does not.
         with torch.inference_mode(False), torch.no_grad(), unfused_attention():
             model(clips)
             with ledger:

@@ -123,7 +123,7 @@ def _environment_line(summary: Summary) -> str:
     known = summary.environment
     packages = known.get("packages") or {}
     words = [
-        known.get("gpu"),
+        known.get("gpu") if summary.point.device != "cpu" else None,
         known.get("processor"),
         f"{known['cores']} cores" if known.get("cores") else None,
         known.get("system"),

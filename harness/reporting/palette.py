@@ -6,6 +6,7 @@ lightness, the larger the darker; markers and dashes carry the same information,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,13 +67,30 @@ def looks(members: Sequence[tuple[str, str, float]]) -> dict[str, Look]:
 
 
 def _hues(families: Sequence[str]) -> Mapping[str, str]:
-    """The same colour for a family in every figure, as far as no other of the figure has it already."""
+    """The same colour for a family in every figure, as far as no other of the figure has it already.
+
+    Where there are more families than colours, those that are alike in kind, and so may share a panel, differ.
+    """
     hues: dict[str, str] = {}
     for name in sorted(families, key=_rank):
         preferred = COLOURS[_rank(name)[0] % len(COLOURS)]
         free = [colour for colour in COLOURS if colour not in hues.values()]
-        hues[name] = preferred if preferred in free or not free else free[0]
+        if free:
+            hues[name] = preferred if preferred in free else free[0]
+            continue
+        of_kin = [hue for other, hue in hues.items() if _kind(other) == _kind(name)]
+        others = [colour for colour in COLOURS if colour not in of_kin] or list(COLOURS)
+        used = Counter(hues.values())
+        # The last of the least used, since the first are of those that are in most figures.
+        hues[name] = min(reversed(others), key=lambda colour: used[colour])
     return hues
+
+
+def _kind(name: str) -> tuple[str, str] | None:
+    """What a family's lifters are and for which frames they answer; None of strangers."""
+    return next(
+        ((entry.kind, entry.answers) for entry in MODELS.values() if entry.module.rpartition(".")[2] == name), None
+    )
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """Figures of a group of runs that may be ranked against each other.
 
-Colours are Okabe and Ito's (distinct for colour-blind readers); markers, dashes, hatches and direct labels carry the
-same information, so that a figure survives printing in grey. The same records give the same bytes.
+Colours are distinct for colour-blind readers; markers, dashes, hatches and direct labels carry the same information, so
+that a figure survives printing in grey. The same records give the same bytes.
 """
 
 from __future__ import annotations

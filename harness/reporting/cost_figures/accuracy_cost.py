@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -24,6 +25,8 @@ EXACT, FVCORE = (
     "multiply-accumulates per output frame, by fvcore (log scale)",
 )
 LATENCY = "latency per output frame, ms (log scale)"
+#: Path of the count in a run's own record.
+_OWN_COUNT = "cost.per_frame.flops_exact"
 #: Options that change nothing about a forward in inference.
 _REGULARISATION = "drop"
 
@@ -34,7 +37,8 @@ def draw(groups: Sequence[Group], summaries: Sequence[Summary]) -> dict[str, Fig
     """A figure for each group with an accuracy and a cost; runs of different groups are never in one.
 
     Operations are those of a run's own record or, where that has none, of the same model, T and options among
-    ``summaries``; latency is always of these.
+    ``summaries``; latency is always of these. One that differs in its input channels alone will do where there is no
+    other, and the caption says so.
     """
     measured = _of_one_kind(summaries)
     found = {}
@@ -46,11 +50,11 @@ def draw(groups: Sequence[Group], summaries: Sequence[Summary]) -> dict[str, Fig
 
 
 def _figure(group: Group, summaries: Sequence[Summary], measured: Sequence[Summary]) -> Figure | None:
-    counted, latency = _by_what(summaries), _by_what(measured)
+    counted, timed = Matches.of(summaries), Matches.of(measured)
     axis, operations = _operations(group.scored, counted)
     costs: dict[str, Cost] = {
         axis: operations,
-        LATENCY: lambda entry: one.per_frame_ms if (one := latency.get(_what(entry.any_run["config"]))) else None,
+        LATENCY: lambda entry: one.per_frame_ms if (one := timed.find(entry)) else None,
     }
     look = looks([(entry.title, entry.model, entry.mean("cost.params_total") or 0.0) for entry in group.scored])
     panels = {name: _bubbles(group.scored, cost, look) for name, cost in costs.items()}
@@ -58,11 +62,9 @@ def _figure(group: Group, summaries: Sequence[Summary], measured: Sequence[Summa
     if not panels:
         return None
     width = _WIDTH if len(panels) == 2 else _NARROW
-    used = [latency[key] for entry in group.scored if (key := _what(entry.any_run["config"])) in latency]
+    sentences = [*_sentences(group, panels, timed), *_other_channels(group.scored, panels, counted, timed)]
     with style():
-        canvas = sheet.Canvas.blank(
-            "What accuracy costs", _sentences(group, panels, used), width, _ABOVE + _HEIGHT + _BELOW
-        )
+        canvas = sheet.Canvas.blank("What accuracy costs", sentences, width, _ABOVE + _HEIGHT + _BELOW)
         room = width / len(panels)
         drawn = []
         for index, (name, shown) in enumerate(panels.items()):
@@ -89,12 +91,12 @@ def _bubbles(entries: Sequence[Entry], cost: Cost, look: Mapping[str, Look]) -> 
     return shown
 
 
-def _operations(entries: Sequence[Entry], counted: Mapping[str, Summary]) -> tuple[str, Cost]:
+def _operations(entries: Sequence[Entry], counted: Matches) -> tuple[str, Cost]:
     """The count that all entries have, exact if there is a choice; its name and how to read it."""
 
     def exact(entry: Entry) -> float | None:
-        own = entry.mean("cost.per_frame.flops_exact")
-        same = counted.get(_what(entry.any_run["config"]))
+        own = entry.mean(_OWN_COUNT)
+        same = counted.find(entry)
         return own if own is not None else same.flops_per_frame if same else None
 
     def fvcore(entry: Entry) -> float | None:
@@ -106,14 +108,32 @@ def _operations(entries: Sequence[Entry], counted: Mapping[str, Summary]) -> tup
     return name, choices[name]
 
 
+@dataclass(frozen=True)
+class Matches:
+    """Measurements by what they are of, and then by input channels."""
+
+    by_what: Mapping[str, Mapping[int, Summary]]
+
+    @classmethod
+    def of(cls, summaries: Sequence[Summary]) -> Matches:
+        """Of those that were counted."""
+        found: dict[str, dict[int, Summary]] = {}
+        for summary in summaries:
+            if summary.counts:
+                found.setdefault(_what(summary.point.as_dict()), {})[summary.point.in_channels] = summary
+        return cls(found)
+
+    def find(self, entry: Entry) -> Summary | None:
+        """The measurement of an entry's lifter; with other input channels where there is none with its own."""
+        config = entry.any_run["config"]
+        same = self.by_what.get(_what(config), {})
+        return same.get(config["in_channels"]) or next((same[channels] for channels in sorted(same)), None)
+
+
 def _what(config: Mapping[str, Any]) -> str:
-    """Model, T, channels and the options that a forward in inference depends on, as one key."""
+    """Model, T and the options that a forward in inference depends on, as one key."""
     options = {key: value for key, value in (config.get("options") or {}).items() if _REGULARISATION not in key}
-    return json.dumps([config["model"], config["frames"], config["in_channels"], options], sort_keys=True)
-
-
-def _by_what(summaries: Sequence[Summary]) -> dict[str, Summary]:
-    return {_what(summary.point.as_dict()): summary for summary in summaries if summary.counts}
+    return json.dumps([config["model"], config["frames"], options], sort_keys=True)
 
 
 def _of_one_kind(summaries: Sequence[Summary]) -> list[Summary]:
@@ -132,7 +152,28 @@ def _kind(summary: Summary) -> tuple[str, str, int]:
     return summary.environment_key, summary.point.device, summary.point.threads
 
 
-def _sentences(group: Group, panels: Mapping[str, Sequence[Bubble]], used: Sequence[Summary]) -> list[str]:
+def _other_channels(
+    entries: Sequence[Entry], panels: Mapping[str, Sequence[Bubble]], counted: Matches, timed: Matches
+) -> list[str]:
+    """A sentence for each set of lifters drawn at a cost that is not of the input channels that they were run with."""
+    said = []
+    for axis, verb, matches in ((EXACT, "Operations counted", counted), (LATENCY, "Latency measured", timed)):
+        drawn = {bubble.title for bubble in panels.get(axis, ())}
+        others: dict[tuple[int, int], list[str]] = {}
+        for entry in entries:
+            one, own = matches.find(entry), entry.any_run["config"]["in_channels"]
+            is_own_count = axis == EXACT and entry.mean(_OWN_COUNT) is not None
+            if entry.title in drawn and one and one.point.in_channels != own and not is_own_count:
+                others.setdefault((one.point.in_channels, own), []).append(entry.title)
+        said += [
+            f"{verb} with {measured} channels, accuracy with {own}: {', '.join(titles)}."
+            for (measured, own), titles in sorted(others.items())
+        ]
+    return said
+
+
+def _sentences(group: Group, panels: Mapping[str, Sequence[Bubble]], timed: Matches) -> list[str]:
+    used = list({one.point.key(): one for entry in group.scored if (one := timed.find(entry))}.values())
     drawn = {name: {bubble.title for bubble in shown} for name, shown in panels.items()}
     said = [
         "The area of a bubble is the number of parameters; bars are the standard deviation over at least three seeds. "

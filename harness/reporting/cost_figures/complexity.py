@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -69,6 +69,13 @@ PUBLISHED = Quantity(
     functools.partial(_count, "macs_thop"), tick,
 )  # fmt: skip
 QUANTITIES = (LATENCY, OPERATIONS, QUADRATIC, PUBLISHED)
+#: Titles where a call lifts one new frame: counts are of a forward of the window all the same.
+_STREAMING_TITLES = {
+    LATENCY.name: "Latency of a new frame",
+    OPERATIONS.name: "Operations of the whole window",
+    QUADRATIC.name: "Attention and scan of the whole window",
+    PUBLISHED.name: "MACs of the whole window (thop)",
+}
 
 
 def draw(summaries: Sequence[Summary]) -> dict[str, Figure]:
@@ -76,24 +83,43 @@ def draw(summaries: Sequence[Summary]) -> dict[str, Figure]:
 
     Up to eight lifters share four panels. More have a row of panels for each kinship, two quantities a figure.
     """
-    every = [one for one in series(summaries) if any(quantity.read(m) for quantity in QUANTITIES for m in one.members)]
+    summaries = kinship.in_order(summaries)
+    quantities = _quantities(summaries)
+    every = [one for one in series(summaries) if any(curve.readings(one, quantity) for quantity in quantities)]
     if not every:
         return {}
-    curves = _curves(every)
-    shown = [quantity for quantity in QUANTITIES if any(one.points for one in curves[quantity.name].values())]
-    sentences, look = _sentences(summaries, every, curves), kinship.looks_of(every)
+    curves = _curves(every, quantities)
+    shown = [quantity for quantity in quantities if any(one.points for one in curves[quantity.name].values())]
+    look = kinship.looks_of(every)
+    title, sentences = _title(summaries), _sentences(summaries, every, curves)
     if len(every) <= kinship.MOST_TOGETHER:
         labels = [one.label for one in every]
         rows = [Row("", labels, shown[first : first + _COLUMNS]) for first in range(0, len(shown), _COLUMNS)]
-        return {"complexity": _page(rows, curves, look, sentences, _PANEL_HEIGHT)}
+        return {"complexity": _page(title, rows, curves, look, sentences, _PANEL_HEIGHT)}
     pages = [shown[first : first + _COLUMNS] for first in range(0, len(shown), _COLUMNS)]
     return {
         name: _page(
-            [Row(heading, [one.label for one in members], page) for heading, members in kinship.panels(every)],
+            title, [Row(heading, [one.label for one in members], page) for heading, members in kinship.panels(every)],
             curves, look, sentences, _LOW_PANEL_HEIGHT,
         )
         for name, page in zip(("complexity", "complexity-terms"), pages, strict=False)
     }  # fmt: skip
+
+
+def _quantities(summaries: Sequence[Summary]) -> tuple[Quantity, ...]:
+    if not _is_streaming(summaries):
+        return QUANTITIES
+    return tuple(replace(quantity, title=_STREAMING_TITLES[quantity.name]) for quantity in QUANTITIES)
+
+
+def _is_streaming(summaries: Sequence[Summary]) -> bool:
+    return any(summary.point.streaming for summary in summaries)
+
+
+def _title(summaries: Sequence[Summary]) -> str:
+    if _is_streaming(summaries):
+        return "What a new frame costs as the window grows longer"
+    return "What a clip costs as it grows longer"
 
 
 @dataclass(frozen=True)
@@ -106,7 +132,7 @@ class Row:
 
 
 def _page(
-    rows: Sequence[Row], curves: Mapping[str, Mapping[str, Curve]], look: Mapping[str, Look],
+    title: str, rows: Sequence[Row], curves: Mapping[str, Mapping[str, Curve]], look: Mapping[str, Look],
     sentences: Sequence[str], height: float,
 ) -> Figure:  # fmt: skip
     columns = [
@@ -114,7 +140,7 @@ def _page(
     ]
     labels = [sheet.label_width([one for name in names for one in curves[name].values()]) for names in columns if names]
     with style():
-        figure, grid = sheet.page("What a clip costs as it grows longer", sentences, _WIDTH, height, len(rows), labels)
+        figure, grid = sheet.page(title, sentences, _WIDTH, height, len(rows), labels)
         for row, panels in zip(rows, grid, strict=True):
             for axes in panels[len(row.quantities) :]:
                 axes.remove()
@@ -150,11 +176,12 @@ def _sentences(
         "Operations count everything, transcendental functions too; thop's count has no attention product, softmax or "
         "scan in it, so that nothing of it can grow faster than T."
     ]
-    if any(one.exponent for ones in curves.values() for one in ones.values()):
+    if _is_streaming(summaries):
         said.append(
-            "At the end of each line, the exponent of T, fitted on log-log axes over the large-T half, with its 95 % "
-            "interval where it was measured."
+            "A call lifts one new frame. Operations are those of a forward of all T frames, which is what a lifter "
+            "without a state of its own goes through for it; one that keeps a state needs less."
         )
+    said += curve.exponents_in_words([one for ones in curves.values() for one in ones.values()])
     if one_frame:
         said.append(f"Answering for one frame of the clip only: {', '.join(one_frame)}.")
     return [
@@ -165,23 +192,22 @@ def _sentences(
     ]
 
 
-def _curves(every: Sequence[Series]) -> dict[str, dict[str, Curve]]:
+def _curves(every: Sequence[Series], quantities: Sequence[Quantity]) -> dict[str, dict[str, Curve]]:
     """Name of the quantity -> label -> curve."""
     exponents = {growth.label: growth.exponents for growth in growths([m for one in every for m in one.members])}
     return {
         quantity.name: {
             one.label: curve.of(
-                one, quantity, _exponent(one, quantity, exponents.get(one.label, {})), extrapolate=quantity is LATENCY
+                one, quantity, _exponent(one, quantity, exponents.get(one.label, {})), extrapolate=quantity.timed
             )
             for one in every
         }
-        for quantity in QUANTITIES
+        for quantity in quantities
     }
 
 
 def _exponent(one: Series, quantity: Quantity, known: Mapping[str, Exponent]) -> Exponent | None:
-    if quantity is LATENCY:
+    if quantity.timed:
         return known.get("latency")
-    counted = {member.point.frames: reading[0] for member in one.members if (reading := quantity.read(member))}
-    counted = {frames: count for frames, count in counted.items() if count > 0}
+    counted = {frames: count for frames, (count, _, _) in curve.readings(one, quantity).items()}
     return fit_operations(list(counted), list(counted.values()))

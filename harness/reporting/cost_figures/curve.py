@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -15,9 +16,12 @@ from harness.complexity.series import Series
 from harness.complexity.summary import Summary
 from harness.reporting import placement
 from harness.reporting.palette import LINE, MUTED, PAPER, Look
+from harness.reporting.quantity import MINUS
 
 #: A point's value with the ends of its interval, None where there is none.
 Reading = tuple[float, float | None, float | None]
+#: Widest 95 % interval of an exponent that is worth a place in a figure.
+_WIDEST_INTERVAL = 1.0
 #: Least distance of two written T, as a share of the axis.
 _TICK_GAP = 0.1
 
@@ -71,19 +75,25 @@ class Quantity:
     timed: bool = False
 
 
+def readings(one: Series, quantity: Quantity) -> dict[int, Reading]:
+    """T -> reading, of those that are there and above zero: a logarithmic axis has no place for another."""
+    found = {member.point.frames: quantity.read(member) for member in one.members}
+    return {frames: reading for frames, reading in found.items() if reading is not None and reading[0] > 0}
+
+
 def of(one: Series, quantity: Quantity, exponent: Exponent | None, *, extrapolate: bool = False) -> Curve:
-    """The curve of a series."""
-    readings = {member.point.frames: quantity.read(member) for member in one.members}
-    points = {frames: reading for frames, reading in readings.items() if reading is not None and reading[0] > 0}
+    """The curve of a series; an exponent that says nothing is neither written nor followed beyond the last point."""
+    points = readings(one, quantity)
     doubted: frozenset[int] = frozenset()
     missing: frozenset[int] = frozenset()
     if quantity.timed:
         doubted = frozenset(member.point.frames for member in one.members if not member.usable) & points.keys()
     if quantity.measured:
         missing = frozenset(member.point.frames for member in one.members if member.status != "ok") - points.keys()
-    text = one.label if exponent is None else f"{one.label}  {_written(exponent)}"
+    told = exponent if exponent and is_telling(exponent) else None
+    text = one.label if told is None else f"{one.label}  {_written(told)}"
     joined = sorted(points.keys() - doubted)
-    reach = next_third(joined[-1]) if extrapolate and exponent and joined and joined[-1] in exponent.frames else None
+    reach = next_third(joined[-1]) if extrapolate and told and joined and joined[-1] in told.frames else None
     return Curve(one.label, text, points, frozenset(doubted), missing, exponent, reach)
 
 
@@ -93,8 +103,26 @@ def next_third(frames: float) -> float | None:
     return third if third > 1.05 * frames else None
 
 
+def is_telling(exponent: Exponent) -> bool:
+    """Whether its interval is narrow enough to tell one power of T from the next."""
+    return exponent.low is None or exponent.high is None or exponent.high - exponent.low <= _WIDEST_INTERVAL
+
+
 def _written(exponent: Exponent) -> str:
-    return f"{exponent.value:.2f}" if exponent.counted else str(exponent)
+    return f"{exponent.value:.2f}" if exponent.counted else str(exponent).replace("-", MINUS)
+
+
+def exponents_in_words(curves: Sequence[Curve]) -> list[str]:
+    """What the numbers at the ends of lines are, and of whom there is none; nothing where there are none at all."""
+    found = [curve.exponent for curve in curves if curve.exponent is not None]
+    if not found:
+        return []
+    ranges = {exponent.frames for exponent in found}
+    over = f"T = {', '.join(map(str, found[0].frames))}" if len(ranges) == 1 else "the large-T half"
+    interval = ", with its 95 % interval where it was measured" if not all(one.counted for one in found) else ""
+    said = f"At the end of each line, the exponent of T, fitted on log-log axes over {over}{interval}"
+    wide = " (none where that is wider than 1 and tells no power from the next)"
+    return [f"{said}{'' if all(map(is_telling, found)) else wide}."]
 
 
 def draw(
@@ -194,7 +222,12 @@ def set_cost_axis(axes: Axes, curves: Sequence[Curve], beside: Sequence[float | 
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 
 
-def write_key(axes: Axes, curves: Sequence[Curve], beside: Sequence[Line2D] = ()) -> None:
+def write_key(
+    axes: Axes,
+    curves: Sequence[Curve],
+    beside: Sequence[Line2D] = (),
+    where: Literal["upper left", "lower right"] = "upper left",
+) -> None:
     """What dashes, crosses and hollow points mean, of those that there are, and what stands ``beside`` them."""
     handles = list(beside)
     if any(curve.reach is not None for curve in curves):
@@ -208,7 +241,7 @@ def write_key(axes: Axes, curves: Sequence[Curve], beside: Sequence[Line2D] = ()
     if handles:
         axes.legend(
             handles=handles,
-            loc="upper left",
+            loc=where,
             fontsize=8,
             labelcolor=MUTED,
             borderpad=0.2,

@@ -26,6 +26,12 @@ def kinship(model: str) -> str:
     return f"{entry.kind}, {_ANSWERS[entry.answers]}" if entry else OTHERS
 
 
+def in_order(summaries: Sequence[Summary]) -> list[Summary]:
+    """In the registry's order of models whatever order they were measured in, those that it does not know last."""
+    order = {name: place for place, name in enumerate(MODELS)}
+    return sorted(summaries, key=lambda summary: order.get(summary.point.model, len(order)))
+
+
 def looks_of(series: Sequence[Series]) -> dict[str, Look]:
     """Label -> how it is drawn; the more parameters, the darker in its family."""
     return looks([(one.label, one.members[0].point.model, _parameters(one)) for one in series])

@@ -89,13 +89,21 @@ def draw(rows: Sequence[Record]) -> dict[str, Figure]:
 
 
 def _lifters(rows: Sequence[Record]) -> dict[str, dict[str, Figures]]:
-    """Name -> metric -> figures, in the order in which the rows first name them."""
+    """Name -> metric -> figures: models and their options in the order in which the rows first name them, then T."""
+    drawn = sorted((row for row in rows if row["metric"] in _TITLES), key=lambda row: row["metric"] != "compute")
+    models = list(dict.fromkeys(row["model"] for row in drawn))
+    variants = list(dict.fromkeys(map(_variant, drawn)))
     found: dict[str, dict[str, Figures]] = {}
-    for row in sorted(rows, key=lambda row: row["metric"] != "compute"):
-        if row["metric"] in _TITLES:
-            figures = found.setdefault(_name(row), dict.fromkeys(_TITLES, Figures()))
-            figures[row["metric"]] = figures[row["metric"]].added(row)
+    for row in sorted(
+        drawn, key=lambda row: (models.index(row["model"]), variants.index(_variant(row)), row["frames"])
+    ):
+        figures = found.setdefault(_name(row), dict.fromkeys(_TITLES, Figures()))
+        figures[row["metric"]] = figures[row["metric"]].added(row)
     return found
+
+
+def _variant(row: Record) -> tuple[str, str]:
+    return row["model"], row.get("options") or ""
 
 
 def _name(row: Record) -> str:
@@ -108,6 +116,7 @@ def _draw_panel(axes: Axes, metric: str, lifters: Sequence[Figures]) -> None:
     for level, lifter in enumerate(lifters):
         whole = lifter.everything
         if not whole:
+            axes.text(0.02, level, "none printed", va="center", fontsize=8, color=MUTED)
             continue
         shares = [ours / whole for ours in lifter.ours]
         axes.plot([min(shares), 1], [level, level], color=MUTED, linewidth=1.2, zorder=1)

@@ -28,6 +28,8 @@ _LEFT, _ABOVE, _BELOW, _BETWEEN = 0.86, 0.34, 0.52, 0.45
 #: Room at the right for the labels of many.
 _LABELS = 1.9
 _COLUMNS = 3
+#: Highest over lowest end of an axis that has 2 and 5 of each decade written.
+_MOST_BETWEEN = 1000
 
 
 def draw(summaries: Sequence[Summary], rows: Sequence[Record], frames: int | None = None) -> dict[str, Figure]:
@@ -36,6 +38,7 @@ def draw(summaries: Sequence[Summary], rows: Sequence[Record], frames: int | Non
     None without a point whose operators were timed on a machine whose peaks are known. Raises BadInput where no point
     was measured at ``frames``.
     """
+    summaries = kinship.in_order(summaries)
     found = [share for share in shares(summaries, rows) if share.intensity]
     if not found:
         return {}
@@ -116,7 +119,7 @@ def _panel(
         axes.plot(at, share.rate, own.marker, color=own.colour, markersize=6, markeredgewidth=0, zorder=2)
     axes.set_title(title, fontsize=10)
     for axis, (least, most) in ((axes.xaxis, (low, high)), (axes.yaxis, (bottom, top))):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most / least < 50 else (1,)))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most / least < _MOST_BETWEEN else (1,)))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(lambda value, _: tick(value))
     axes.set_xlabel("operations a byte", fontsize=9)
@@ -131,15 +134,15 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 def _label(axes: Axes, whole: Sequence[Share], look: Mapping[str, Look], roofs: Peaks, crowded: bool) -> None:
     """The roofs' rates, and names with the share that was reached: beside their points or, of many, in a column."""
-    low, high = axes.get_xlim()
+    low, _ = axes.get_xlim()
     bottom = max(low, axes.get_ylim()[0] / roofs.copy_bytes_per_s)
     notes = [
         (
-            high,
+            _ridge(roofs),
             roofs.gemm_flops_per_s,
             f"matrix product {prefixed(roofs.gemm_flops_per_s)}/s",
-            (-2, 3),
-            "right",
+            (0, 3),
+            "left",
             "bottom",
         ),
         (

@@ -73,13 +73,25 @@ def test_conditions_and_machines_are_figures_of_their_own() -> None:
     found = cost_plots.figures("complexity", Stored(made))
     assert sorted(found) == ["complexity--batch-1-bf16", "complexity--batch-1-fp32", "complexity--batch-auto-fp32"]
     assert "bf16, cpu" in layout.words(found["complexity--batch-1-bf16"])
-    assert "The largest batch that fits" in layout.words(found["complexity--batch-auto-fp32"])
+    assert "The largest batch that ran" in layout.words(found["complexity--batch-auto-fp32"])
     # Alone in its figure, it needs no more than its name.
     assert "posemamba-s (" not in layout.words(found["complexity--batch-1-fp32"])
     other = {**rows.ENVIRONMENT, "processor": "another"}
     machines = [*rows.survey(law, SHORT, samples=8), *rows.survey(law, SHORT, samples=8, environment=other)]
     assert len(cost_plots.figures("memory", Stored(machines))) == 2
     assert len(cost_plots.figures("roofline", Stored(machines))) == 2
+
+
+def test_memory_that_was_never_seen_is_no_figure_and_takes_none_with_it() -> None:
+    made = rows.survey(TWO, SHORT, samples=8)
+    for row in made:
+        if "memory" in row:
+            row["memory"]["peak_bytes"] = 0
+    with pytest.raises(BadInput, match="has no measurement of memory"):
+        cost_plots.figures("memory", Stored(made))
+    said: list[str] = []
+    assert sorted(cost_plots.figures(ALL, Stored(made), say=said.append)) == ["complexity", "roofline"]
+    assert any(line.startswith("no figure memory") for line in said)
 
 
 def test_a_set_without_figures_leaves_the_name_of_the_other_alone() -> None:

@@ -37,6 +37,20 @@ def test_families_of_one_figure_have_hues_of_their_own_as_far_as_there_are_enoug
     assert {look.colour for look in found.values()} == set(COLOURS)
 
 
+def test_colours_are_of_seaborns_palette_for_the_colour_blind() -> None:
+    assert set(COLOURS) < set(sns.color_palette("colorblind").as_hex())
+
+
+def test_of_more_families_than_colours_those_of_one_kind_differ() -> None:
+    by_kind: dict[tuple[str, str], dict[str, str]] = {}
+    found = looks(ALL)
+    for name, entry in MODELS.items():
+        by_kind.setdefault((entry.kind, entry.answers), {})[palette.family(name)] = found[name].writing
+    assert len({palette.family(name) for name in MODELS}) > len(COLOURS)
+    for hues in by_kind.values():
+        assert len(set(hues.values())) == len(hues)
+
+
 def test_the_order_does_not_matter_and_a_stranger_has_a_look() -> None:
     stranger = ("mine", "package.module:build", 5.0)
     assert looks([*ALL, stranger]) == looks([stranger, *reversed(ALL)])

@@ -46,15 +46,38 @@ def test_operations_are_exact_and_latency_is_there_where_they_were_measured() ->
     assert "Latency: Median of 90 samples" in layout.words(figure)
 
 
-def test_other_options_channels_and_batches_are_no_match() -> None:
+def test_other_options_and_batches_are_no_match() -> None:
     run = records.record("posemamba-s")
     law = {"posemamba-s": rows.LAWS["posemamba-s"]}
-    for fields in ({"in_channels": 2}, {"in_channels": 3, "options": {"depth": 3}}):
-        (figure,) = accuracy_cost.draw(group([run]), summarise(rows.survey(law, (27,), **fields))).values()
-        assert [axes.get_xlabel() for axes in figure.axes] == [accuracy_cost.FVCORE]
+    others = summarise(rows.survey(law, (27,), in_channels=3, options={"depth": 3}))
+    (figure,) = accuracy_cost.draw(group([run]), others).values()
+    assert [axes.get_xlabel() for axes in figure.axes] == [accuracy_cost.FVCORE]
     auto = summarise(rows.survey(law, (27,), in_channels=3, batch=8, batch_asked="auto"))
     (figure,) = accuracy_cost.draw(group([run]), auto).values()
     assert [axes.get_xlabel() for axes in figure.axes] == [accuracy_cost.EXACT]
+
+
+def test_other_channels_will_do_where_there_is_no_better_and_the_caption_says_so() -> None:
+    run = records.record("posemamba-s")
+    law = {"posemamba-s": rows.LAWS["posemamba-s"]}
+    two, three = (rows.survey(law, (27,), in_channels=channels, seed=channels) for channels in (2, 3))
+    (figure,) = accuracy_cost.draw(group([run]), summarise(two)).values()
+    layout.check(figure)
+    (measured,) = summarise(two)
+    assert (measured.per_frame_ms, run["accuracy"]["p1_mm"]) in places(figure, 1)
+    said = layout.words(figure)
+    assert "Operations counted with 2 channels, accuracy with 3: posemamba-s." in said
+    assert "Latency measured with 2 channels, accuracy with 3: posemamba-s." in said
+    for made in ([*two, *three], [*three, *two]):
+        (figure,) = accuracy_cost.draw(group([run]), summarise(made)).values()
+        exact = next(one for one in summarise(made) if one.point.in_channels == 3)
+        assert (exact.per_frame_ms, run["accuracy"]["p1_mm"]) in places(figure, 1)
+        assert "accuracy with" not in layout.words(figure)
+    run["cost"]["per_frame"] = {"flops_exact": 1e6}
+    (figure,) = accuracy_cost.draw(group([run]), summarise(two)).values()
+    said = layout.words(figure)
+    assert "Operations counted with" not in said
+    assert "Latency measured with" in said
 
 
 def test_regularisation_changes_no_cost() -> None:

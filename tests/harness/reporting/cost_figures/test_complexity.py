@@ -66,6 +66,27 @@ def test_without_timing_the_counts_remain() -> None:
     assert "Nothing was timed." in layout.words(figure)
 
 
+def test_a_stream_is_not_titled_as_a_clip() -> None:
+    laws = {"videopose3d-causal": rows.LAWS["videopose3d"]}
+    (figure,) = complexity.draw(summarise(rows.survey(laws, streaming=True))).values()
+    layout.check(figure)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["Latency of a new frame", "Operations of the whole window", "MACs of the whole window (thop)"]
+    said = layout.words(figure)
+    assert "What a new frame costs" in said
+    assert "of a clip and" not in said
+    assert "one that keeps a state needs less" in said
+    # The latency has its exponent as any other.
+    assert any(text.get_text().startswith("videopose3d-causal  0.79 ±") for text in figure.axes[0].texts)
+
+
+def test_counts_of_nothing_are_no_figure() -> None:
+    made = [row for row in rows.survey(frames=(27, 81)) if row["pass"] == "cost"]
+    for row in made:
+        row["counts"] |= {"flops_exact": 0, "macs_thop": 0, "by_kind": {"flops_exact": {}}}
+    assert complexity.draw(summarise(made)) == {}
+
+
 def test_nothing_without_a_figure() -> None:
     assert complexity.draw(summarise([rows.out_of_memory()])) == {}
 

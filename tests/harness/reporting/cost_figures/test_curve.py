@@ -66,6 +66,28 @@ def test_labels_carry_the_exponent(motionbert: Series) -> None:
     assert curve.of(motionbert, complexity.LATENCY, None).text == "motionbert"
 
 
+def test_an_exponent_that_tells_nothing_is_left_out_and_not_followed(motionbert: Series) -> None:
+    vague = dataclasses.replace(LINEAR, low=-0.2, high=2.2)
+    found = curve.of(motionbert, complexity.LATENCY, vague, extrapolate=True)
+    assert (found.text, found.reach) == ("motionbert", None)
+    sound = curve.of(motionbert, complexity.LATENCY, LINEAR)
+    (said,) = curve.exponents_in_words([sound])
+    assert "T = 243, 486, 729, with its 95 % interval" in said
+    assert "wider" not in said
+    (said,) = curve.exponents_in_words([found, sound])
+    assert "none where that is wider than 1" in said
+    others = dataclasses.replace(sound, exponent=dataclasses.replace(LINEAR, frames=(81, 243), counted=True))
+    assert "over the large-T half with" not in curve.exponents_in_words([others, sound])[0]
+    assert "over the large-T half, with" in curve.exponents_in_words([others, sound])[0]
+    assert "interval" not in curve.exponents_in_words([others])[0]
+    assert curve.exponents_in_words([dataclasses.replace(sound, exponent=None)]) == []
+
+
+def test_a_falling_exponent_has_a_minus_sign(motionbert: Series) -> None:
+    falling = dataclasses.replace(LINEAR, value=-0.12, low=-0.2, high=-0.05)
+    assert curve.of(motionbert, complexity.LATENCY, falling).text == "motionbert  −0.12 ± 0.08"
+
+
 def drawn(*curves: Curve) -> Figure:
     with style():
         figure = Figure(figsize=(3, 3))

@@ -30,6 +30,12 @@ def test_more_are_together_with_their_kin_and_never_more_than_eight() -> None:
     assert [len(members) for name, members in found if name == kinship.OTHERS] == [4, 5]
 
 
+def test_models_are_in_the_registrys_order_whenever_they_were_measured() -> None:
+    laws = dict.fromkeys(["package.module:build", *reversed(MODELS)], rows.LAWS["posemamba-s"])
+    summaries = summarise(rows.survey(laws, (27,), rounds=1, samples=1))
+    assert [one.label for one in kinship.in_order(summaries)] == [*MODELS, "package.module:build"]
+
+
 def test_a_lifter_of_one_frame_is_known_by_what_came_out() -> None:
     summaries = summarise(rows.survey(frames=(27,)))
     found = {one.label: kinship.answers_for_one_frame(one) for one in summaries}

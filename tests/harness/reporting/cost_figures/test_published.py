@@ -39,7 +39,15 @@ def test_variants_are_rows_of_their_own() -> None:
     rows = [printed.row(), printed.row(options="depth=6 dim=64"), printed.row(frames=81)]
     (figure,) = published.draw(rows).values()
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["posemamba-s, T = 243", "posemamba-s (depth 6, dim 64), T = 243", "posemamba-s, T = 81"]
+    # Those of one network stand together, by T.
+    assert names == ["posemamba-s, T = 81", "posemamba-s, T = 243", "posemamba-s (depth 6, dim 64), T = 243"]
+
+
+def test_a_metric_that_nobody_prints_is_no_blank() -> None:
+    (figure,) = published.draw([printed.row()]).values()
+    said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert sorted(len(texts) for texts in said) == [1, 1]
+    assert ["none printed"] in said
 
 
 def test_nothing_without_a_figure_that_is_drawn() -> None:

@@ -53,6 +53,26 @@ def test_many_have_their_labels_in_a_column() -> None:
     layout.check(figure)
 
 
+@pytest.mark.parametrize("spread", [10, 18, 40, 300])
+def test_each_axis_has_several_numbers(spread: float) -> None:
+    made = rows.survey(frames=(81,))
+    of_scan = next(row for row in made if row["pass"] == "cost" and row["point"]["model"] == "posemamba-s")
+    for work in of_scan["kinds"].values():
+        work["bytes"] *= spread
+    (figure,) = roofline.draw(summarise(made), made).values()
+    whole = layout.panel(figure, "Whole forwards, T = 81")
+    for axis, (low, high) in ((whole.xaxis, whole.get_xlim()), (whole.yaxis, whole.get_ylim())):
+        assert sum(low <= place <= high for place in axis.get_majorticklocs()) >= 3
+
+
+def test_the_roof_is_named_at_its_left_end_away_from_lines_to_labels() -> None:
+    made = every_model()
+    (figure,) = roofline.draw(summarise(made), made).values()
+    (note,) = [text for text in figure.axes[0].texts if text.get_text().startswith("matrix product")]
+    ridge = rows.MACHINE["gemm_flops_per_s"] / rows.MACHINE["copy_bytes_per_s"]
+    assert (note.xy[0], note.get_ha()) == (pytest.approx(ridge), "left")
+
+
 def test_nothing_without_the_peaks_of_the_machine() -> None:
     made = [row for row in rows.survey(frames=(81,)) if row["pass"] != "machine"]
     assert roofline.draw(summarise(made), made) == {}
