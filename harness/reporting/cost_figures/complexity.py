@@ -174,7 +174,7 @@ def _sentences(
     one_frame = [one.label for one in every if kinship.answers_for_one_frame(one.members[-1])]
     said = [
         "Operations count everything, transcendental functions too; thop's count has no attention product, softmax or "
-        "scan in it, so that nothing of it can grow faster than T."
+        "scan in it: by it a lifter whose layers are the same at every T is linear in T."
     ]
     if _is_streaming(summaries):
         said.append(
