@@ -35,6 +35,7 @@ figures: $(VENV)/.installed
 		$(BIN)/harness compare cost --results $$folder --from-frames 243 --out $$folder; \
 		$(BIN)/harness plot all --results $$folder --out $$folder; \
 	done
+	$(BIN)/harness plot published --results results --out results
 
 clean:
 	rm -rf $(VENV) build *.egg-info posemamba/scan/*.so
