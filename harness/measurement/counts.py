@@ -23,7 +23,7 @@ CONVENTIONS: Mapping[str, str] = MappingProxyType({
     "macs_fvcore": "multiply-accumulates of products, convolutions, norms and scans",
     "flops_torch": "multiplications and additions of products and scans, by torch's own counter",
     "flops_exact": "every operation of every operator; an addition or an exponential is one",
-    "transcendentals": "those of flops_exact that are exponentials, logarithms, erf, tanh, sines, powers",
+    "transcendentals": "those of flops_exact that are exponentials, logarithms, erf, tanh, powers",
     "flops_9bldn": "the scans alone, by their own convention: 9 for each state element",
 })  # fmt: skip
 
