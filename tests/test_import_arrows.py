@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.measurement.request": {"harness.measurement", "harness.models", "harness.options", "harness.devices"},
     "harness.measurement.survey": {
         "harness.measurement", "harness.environment", "harness.store", "harness.lock", "harness.models",
+        "harness.source_code",
     },
     "harness.measurement.plan": {"harness.measurement", "harness.models", "harness.store"},
     "harness.complexity": {
@@ -57,6 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "harness.contract", "harness.models", "harness.published", "harness.measurement", "harness.reporting",
     },
     "harness.lock": set(),
+    "harness.source_code": set(),
     "harness.devices": set(),
     "harness.threads": set(),
     "harness.environment": {"harness.threads"},

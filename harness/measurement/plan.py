@@ -19,7 +19,7 @@ from harness.errors import BadInput
 from harness.measurement import machine
 from harness.measurement.point import AUTO, Point
 from harness.measurement.request import Request
-from harness.measurement.survey import Environment, Environments, Job, Survey, _run_task
+from harness.measurement.survey import Environment, Environments, Job, Survey, in_fresh_processes
 from harness.measurement.timing import Protocol
 from harness.progress import Say, clock_text
 from harness.store.measurement import MEASUREMENTS
@@ -62,7 +62,7 @@ def plan(
     """
     request = request.resolved()
     survey = Survey(
-        request, Store(results, MEASUREMENTS), say, _run_task(request), environment_of or Environments()
+        request, Store(results, MEASUREMENTS), say, in_fresh_processes(request), environment_of or Environments()
     )  # fmt: skip
     estimate = _Estimate(
         survey, operations or Counted([point for point, refusal in survey.points if refusal is None]), rate

@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import environment, lock, models
+from harness import environment, lock, models, source_code
 from harness.errors import Interrupted
 from harness.measurement import fresh_process, largest_batch, memory, worker
 from harness.measurement.fresh_process import Result, Task
@@ -87,7 +87,7 @@ def measure(
     store = Store(results, MEASUREMENTS)
     store.preflight()
     with lock.held(results / "measurements.lock", f"{store.path}"), _terminable():
-        survey = Survey(request, store, say, run_task or _run_task(request), environment_of or Environments())
+        survey = Survey(request, store, say, run_task or in_fresh_processes(request), environment_of or Environments())
         try:
             return survey.measure()
         except KeyboardInterrupt as error:
@@ -98,7 +98,8 @@ def measure(
             survey.line.close()
 
 
-def _run_task(request: Request) -> RunTask:
+def in_fresh_processes(request: Request) -> RunTask:
+    """Each task in a process of its own, which is ended after the request's timeout."""
     timeout_s = request.timeout_s or 0.0
     return lambda task: fresh_process.call(worker.run, task, timeout_s=timeout_s, preload=worker.PRELOAD)
 
@@ -124,12 +125,12 @@ class Environments:
     """The environment as it is now, captured once, with digests of the code that measures and of each model's."""
 
     def __init__(self) -> None:
-        self._captured = {**environment.capture(), "measurement_code": environment.measurement_code()}
+        self._captured = {**environment.capture(), "measurement_code": source_code.of_measurement()}
         self._of_model: dict[str, Mapping[str, Any]] = {}
 
     def __call__(self, model: str) -> Mapping[str, Any]:
         if model not in self._of_model:
-            code = environment.model_code(models.module_of(model))
+            code = source_code.of_model(models.module_of(model))
             self._of_model[model] = {**self._captured, "model_code": code}
         return self._of_model[model]
 

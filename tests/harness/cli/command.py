@@ -15,3 +15,11 @@ def harness(*words: str | Path, capsys: pytest.CaptureFixture[str]) -> tuple[int
         cli.main([str(word) for word in words])
     captured = capsys.readouterr()
     return int(ended.value.code or 0), captured.out, captured.err
+
+
+def require_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bad input ends with 2: a message that names it, no traceback, and nothing on stdout."""
+    code, out, err = harness(*words, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
