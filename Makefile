@@ -7,7 +7,7 @@ MINUTES ?= 3.5
 
 .PHONY: demo test lint bench figures clean
 
-$(VENV)/.installed: setup.py pyproject.toml constraints.txt $(wildcard posemamba/scan/csrc/*)
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt $(wildcard posemamba/csrc/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@

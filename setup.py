@@ -1,11 +1,13 @@
 """Metadata, dependencies and the native selective scan.
 
-The scan (posemamba/scan/csrc) is a plain shared library: it needs neither torch nor Python headers, so that
-``pip install .`` works in an isolated build environment. It is optional: without a C++ compiler everything installs
-and ``posemamba.scan`` says at run time that it uses its slower form.
+PoseMamba's native kernels (posemamba/csrc) are a plain shared library: it needs neither torch nor Python headers, so
+that ``pip install .`` works in an isolated build environment. It is optional: without a C++ compiler everything
+installs and ``posemamba.scan`` says at run time that it uses its slower form.
 """
 
 from __future__ import annotations
+
+import glob
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
@@ -17,7 +19,7 @@ COMPILE_FLAGS = ["-O3", "-std=gnu++17", "-fno-math-errno", "-fno-trapping-math",
 OPENMP_FLAG = "-fopenmp"
 
 
-class BuildScan(build_ext):
+class BuildNative(build_ext):
     """Builds with OpenMP where the compiler has it, else for one thread."""
 
     def build_extension(self, extension: Extension) -> None:
@@ -44,15 +46,15 @@ setup(
     },
     ext_modules=[
         Extension(
-            "posemamba.scan._selective_scan",
-            sources=["posemamba/scan/csrc/selective_scan.cpp"],
-            depends=["posemamba/scan/csrc/kernel.hpp"],
+            "posemamba._native",
+            sources=["posemamba/csrc/native.cpp"],
+            depends=glob.glob("posemamba/csrc/*.hpp"),
             extra_compile_args=COMPILE_FLAGS,
             language="c++",
             optional=True,
         )
     ],
-    cmdclass={"build_ext": BuildScan},
+    cmdclass={"build_ext": BuildNative},
     install_requires=[
         "torch>=2.5",
         "numpy>=1.26",

@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from posemamba.scan import available, native, selective_scan
+from posemamba import native
+from posemamba.scan import available, selective_scan
 
 DIRECTIONS, STATES, JOINTS = 4, 16, 17
 BACKENDS = ("reference", "chunked", "native")

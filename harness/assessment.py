@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,15 @@ from harness.config import RunConfig
 from harness.data.clips import Cutting, padded_sequences
 from harness.data.normalise import TargetSpace, model_input
 from harness.data.sequence import Dataset, Sequence, digest
-from harness.data.skeleton import ROOT
-from harness.errors import BadInput
+from harness.data.skeleton import JOINT_COUNT, ROOT
+from harness.errors import BadInput, is_out_of_memory
 from harness.evaluation import floors, predict, scores
 from harness.evaluation.predict import Run
 from harness.evaluation.protocol import Protocol, protocol
 from harness.evaluation.scores import Scores
 from harness.evaluation.signature import Signature
 from harness.measurement import counts, inference
+from harness.precision import FLOAT32, in_precision
 from harness.progress import ProgressLine, Say
 
 #: Test subjects named one by one in a signature; beyond that their number stands there.
@@ -111,6 +113,26 @@ def require_fitting(dataset: Dataset, config: RunConfig, space: TargetSpace) -> 
         )
 
 
+def require_precision(model: nn.Module, config: RunConfig) -> None:
+    """Raises BadInput, from one forward of a copy, where ``model`` cannot be run in the config's precision."""
+    if config.precision == FLOAT32:
+        return
+    example = torch.zeros(1, config.frames, JOINT_COUNT, config.in_channels, device=config.device)
+    tried = in_precision(copy.deepcopy(model).to(config.device).eval(), config.precision, config.device)
+    try:
+        with torch.inference_mode():
+            output = tried(example)
+    except (RuntimeError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
+        why = str(error).strip().partition("\n")[0]
+        raise BadInput(
+            f"--precision {config.precision}: {config.model} cannot be run in it on {config.device} ({why}); use"
+            f" --precision {FLOAT32}"
+        ) from error
+    contract.require_output_shape(model, config.model, output, example)
+
+
 def describe(dataset: Dataset, spec: str) -> dict[str, Any]:
     """The record's ``data`` entry: names, sizes, and digests that prove what was trained and tested on."""
     return {
@@ -138,7 +160,7 @@ def _predict(model: nn.Module, test: list[Sequence], config: RunConfig, space: T
 
     try:
         return predict.predict(
-            model,
+            in_precision(model, config.precision, config.device),
             test,
             cutting=cutting(model, config),
             inputs=lambda sequence: model_input(sequence, config.in_channels),
@@ -190,13 +212,15 @@ def _signature(
         padded_sequences=padded_sequences(map(len, test), config.frames),
         padding="resample" if clips == "split" else "edge",
         missing_truth_frames=scored.missing_truth_frames,
+        precision=config.precision,
     )
 
 
 def _cost(model: nn.Module, config: RunConfig) -> tuple[dict[str, Any], list[str]]:
     """The record's ``cost`` entry, and sentences about what in it is in doubt."""
     counted = counts.count(model, config.frames, config.in_channels)
-    speed = inference.measure(model, config.frames, config.in_channels)
+    called = in_precision(model, config.precision, config.device)
+    speed = inference.measure(called, config.frames, config.in_channels)
     doubts = [f"no formula for the operations of {name}" for name in counts.without_formula(counted)]
     if speed.verdict != "STABLE":
         doubts.append(f"inference speed is {speed.verdict}: {speed.reason}")
@@ -206,6 +230,6 @@ def _cost(model: nn.Module, config: RunConfig) -> tuple[dict[str, Any], list[str
         "scan_backend": models.scan_backend(model, config.device),
         "inference": speed.as_dict(),
         "inference_frames_per_s": speed.frames_per_s,
-        "peak_memory_bytes": inference.peak_memory_bytes(model, config.frames, config.in_channels),
+        "peak_memory_bytes": inference.peak_memory_bytes(called, config.frames, config.in_channels),
         "threads": torch.get_num_threads(),
     }, doubts

@@ -16,6 +16,7 @@ from harness import devices, models
 from harness.data import source
 from harness.errors import BadInput, suggestion
 from harness.evaluation.protocol import protocol
+from harness.precision import FLOAT32, PRECISIONS
 from harness.training.budget import Budget
 from harness.training.recipe import Recipe
 from harness.training.recipes import recipe
@@ -40,6 +41,7 @@ class RunConfig:
     xy        ``predicted``, or ``input``: the detections' x and y in place of the predicted ones, as published for
               ground-truth 2D
     root      the predicted pelvis is ``zeroed`` or ``subtracted``, where the protocol does not keep it
+    precision of inference where the lifter is scored and timed, see harness.precision; training is in float32
     """
 
     model: str
@@ -62,14 +64,21 @@ class RunConfig:
     root: str = "zeroed"
     device: str = "cpu"
     threads: int = 1
+    precision: str = FLOAT32
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a record."""
         return dataclasses.asdict(self)
 
     def digest(self) -> str:
-        """sha256 over every field: two runs with the same digest are the same run."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        """sha256 over every field: two runs with the same digest are the same run.
+
+        A precision of float32 is left out: it is that of all runs from before there was a choice, and their ids stay.
+        """
+        decisive = self.as_dict()
+        if self.precision == FLOAT32:
+            del decisive["precision"]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def run_id(self) -> str:
         """Readable and unique, such as ``posemamba-xs-t27-s0-1a2b3c4d``; safe as a folder name."""
@@ -151,6 +160,7 @@ def _require_ranges(config: RunConfig) -> None:
         ("--space", config.space, (AUTO, "camera", "image")),
         ("--xy", config.xy, ("predicted", "input")),
         ("--root", config.root, ("zeroed", "subtracted")),
+        ("--precision", config.precision, PRECISIONS),
     ):
         if word not in known:
             raise BadInput(f"{flag} {word}: {suggestion(word, known)}One of: {', '.join(known)}")

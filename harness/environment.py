@@ -22,8 +22,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "pandas", "fvcore", "seaborn", "click", "mamba-ssm")
 
 
-def capture() -> dict[str, Any]:
-    """Versions, processor, threads, precision and determinism flags, commit. What cannot be found out is None."""
+def capture(precision: str = "fp32") -> dict[str, Any]:
+    """Versions, processor, threads, precision and determinism flags, commit. What cannot be found out is None.
+
+    ``precision`` is that of inference, which ``autocast`` has where there is one; no training here is in an autocast.
+    """
     cuda = torch.cuda.is_available()
     return {
         "harness": _version("pose-lifting-harness"),
@@ -42,7 +45,7 @@ def capture() -> dict[str, Any]:
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "autocast": False,
+        "autocast": False if precision == "fp32" else precision,
     }
 
 

@@ -13,11 +13,12 @@ import torch
 from harness import config as configuration
 from harness import contract, data, environment, models
 from harness import weights as checkpoints
-from harness.assessment import assess, cutting, describe, require_fitting
+from harness.assessment import assess, cutting, describe, require_fitting, require_precision
 from harness.config import AUTO, RunConfig
 from harness.data import source
 from harness.data.normalise import target_space
 from harness.errors import BadInput, suggestion
+from harness.precision import FLOAT32
 from harness.progress import Say, warnings_said
 from harness.store.store import Store
 from harness.training.recipes import recipe
@@ -44,6 +45,7 @@ class Request:
     root: str = "zeroed"
     device: str = AUTO
     threads: int | None = None
+    precision: str = FLOAT32
 
     def __post_init__(self) -> None:
         if (self.run_id is None) == (self.model is None):
@@ -55,8 +57,8 @@ class Request:
 def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     """Score what ``request`` names, store the record and return it.
 
-    Raises BadInput for an unknown run or model, a checkpoint that does not fit, or data that cannot be read; nothing
-    is evaluated then.
+    Raises BadInput for an unknown run or model, a checkpoint that does not fit, data that cannot be read, or a
+    precision that the model cannot do; nothing is evaluated then.
     """
     store = Store(results)
     store.preflight()
@@ -64,6 +66,7 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     torch.set_num_threads(config.threads)
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
     cutting(model, config)  # refuses what the model cannot answer for
+    require_precision(model, config)
     loaded = checkpoints.load(model, weights_path, config.model)
     for line in (_account(loaded), *loaded.notes):
         say(line)
@@ -81,7 +84,7 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         "config_hash": config.digest(),
         "seed": config.seed,
         "started": started,
-        "environment": environment.capture(),
+        "environment": environment.capture(config.precision),
         "data": describe(dataset, config.data),
         "weights": {"path": str(weights_path), "sha256": loaded.sha256},
         **assess(model, dataset, config, space, say),
@@ -171,4 +174,5 @@ def _data_and_device(request: Request, otherwise: Mapping[str, Any]) -> dict[str
         "windows": request.windows,
         "device": request.device,
         "threads": request.threads,
+        "precision": request.precision,
     }

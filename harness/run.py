@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from harness import allocator, atomic_file, contract, data, environment, lock, models
-from harness.assessment import assess, cutting, describe, require_fitting
+from harness.assessment import assess, cutting, describe, require_fitting, require_precision
 from harness.config import AUTO, RunConfig
 from harness.data.normalise import TargetSpace, target_space
 from harness.data.sequence import Dataset
@@ -132,7 +132,10 @@ def _require_trainable_on_one_clip(model: nn.Module, config: RunConfig) -> None:
 
 
 def build(config: RunConfig) -> nn.Module:
-    """The run's model with fresh weights, in eval mode. Raises BadInput if it breaks the contract."""
+    """The run's model with fresh weights, in eval mode.
+
+    Raises BadInput if it breaks the contract, or cannot be run in the run's precision.
+    """
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
     example = torch.zeros(1, config.frames, 17, config.in_channels)
     model.eval()
@@ -142,6 +145,7 @@ def build(config: RunConfig) -> nn.Module:
         except ValueError as error:
             raise BadInput(f"{config.model}: {error}") from error
     contract.require_output_shape(model, config.model, output, example)
+    require_precision(model, config)
     cutting(model, config)
     return model
 
@@ -183,7 +187,7 @@ def _opening(prepared: Prepared) -> dict[str, Any]:
         "config_hash": config.digest(),
         "seed": config.seed,
         "started": _now(),
-        "environment": environment.capture(),
+        "environment": environment.capture(config.precision),
         "data": prepared.described,
         "warnings": [*prepared.warnings, *dataset.notes],
     }
@@ -258,7 +262,7 @@ def plan(prepared: Prepared, say: Say) -> None:
     say(f"  model     {config.model}, {parameters:,} parameters, options {dict(config.options)}")
     say(f"  scan      {models.scan_backend(prepared.model, config.device) or 'none in this model'}")
     say(f"  data      {config.data}: {train_frames:,} training and {test_frames:,} test frames")
-    say(f"  protocol  {config.protocol}; the lifter answers in {prepared.space.name} space")
+    say(f"  protocol  {config.protocol}, in {config.precision}; the lifter answers in {prepared.space.name} space")
     say(f"  training  recipe {config.recipe}, {config.budget}: about {steps:,} steps of {1000 * step_s:.0f} ms")
     say(f"            {steps / per_epoch:.1f} epochs, {clock_text(training_s)}; then evaluation and measurement")
     say("  nothing was trained or stored")

@@ -19,6 +19,8 @@ _SCAN = "posemamba.scan"
 _SCAN_ENDINGS = (".py", ".cpp", ".hpp", ".so")
 #: Files of harness/measurement that say which points there are and in which order: no figure depends on them.
 _NOT_MEASURING = ("survey", "plan", "request")
+#: What is measured is run in it.
+_PRECISION = "harness/precision.py"
 
 
 def of_model(module: str) -> str | None:
@@ -52,7 +54,8 @@ def of_model(module: str) -> str | None:
 def of_measurement() -> str:
     """Digest of the code that counts and measures."""
     files = (_ROOT / "harness" / "measurement").glob("*.py")
-    return _digest({path.name: path for path in files if path.stem not in _NOT_MEASURING})
+    measuring = {path.name: path for path in files if path.stem not in _NOT_MEASURING}
+    return _digest({**measuring, _PRECISION: _ROOT / _PRECISION})
 
 
 def _source(root: Path, module: str) -> Path | None:

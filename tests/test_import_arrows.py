@@ -36,10 +36,13 @@ ALLOWED: dict[str, set[str]] = {
     "harness.measurement": {"harness.data"},
     "harness.measurement.worker": {
         "harness.measurement", "harness.models", "harness.contract", "harness.allocator", "harness.data",
+        "harness.precision",
     },
     "harness.measurement.fvcore": {"harness.measurement", "harness.data", "posemamba.scan"},
     "harness.measurement.machine": {"harness.measurement", "posemamba.scan"},
-    "harness.measurement.request": {"harness.measurement", "harness.models", "harness.options", "harness.devices"},
+    "harness.measurement.request": {
+        "harness.measurement", "harness.models", "harness.options", "harness.devices", "harness.precision",
+    },
     "harness.measurement.survey": {
         "harness.measurement", "harness.environment", "harness.store", "harness.lock", "harness.models",
         "harness.source_code",
@@ -60,13 +63,17 @@ ALLOWED: dict[str, set[str]] = {
     "harness.lock": set(),
     "harness.source_code": set(),
     "harness.devices": set(),
+    "harness.precision": set(),
     "harness.threads": set(),
     "harness.environment": {"harness.threads"},
     "harness.allocator": set(),
-    "harness.config": {"harness.devices", "harness.models", "harness.training", "harness.data", "harness.evaluation"},
+    "harness.config": {
+        "harness.devices", "harness.models", "harness.training", "harness.data", "harness.evaluation",
+        "harness.precision",
+    },
     "harness.assessment": {
         "harness.config", "harness.contract", "harness.models", "harness.data", "harness.evaluation",
-        "harness.measurement",
+        "harness.measurement", "harness.precision",
     },
     "harness.run": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
@@ -75,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.evaluating": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
-        "harness.data", "harness.training", "harness.store", "harness.weights",
+        "harness.data", "harness.training", "harness.store", "harness.weights", "harness.precision",
     },
     "harness.cli": {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",

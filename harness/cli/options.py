@@ -82,6 +82,15 @@ def protocol_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def precision_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--precision",
+        default="fp32",
+        show_default=True,
+        help="Of inference where it is scored and timed: fp32, bf16, fp16. Training is always in float32.",
+    )(command)
+
+
 def require_unlike(flag: str, values: tuple[Any, ...]) -> None:
     """Raises BadInput for a value given twice."""
     repeated = [value for value in dict.fromkeys(values) if values.count(value) > 1]

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from harness.cli.options import ListOptions, data_options, protocol_options, require_unlike, results_option
+from harness.cli.options import (
+    ListOptions,
+    data_options,
+    precision_option,
+    protocol_options,
+    require_unlike,
+    results_option,
+)
 from harness.cli.root import cli, say
 
 
@@ -28,6 +35,7 @@ from harness.cli.root import cli, say
 @click.option("--flip/--no-flip", "flip_test", default=True, help="Average with the mirrored input at test time.")
 @click.option("--protocol", "protocol_name", default="auto", help="See harness list protocols.  [default: the data's]")
 @protocol_options
+@precision_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done and how long it takes.")
@@ -92,6 +100,7 @@ def run_command(
 @click.option("--protocol", help="See harness list protocols.  [default: the run's, else the data's]")
 @click.option("--root", default="zeroed", show_default=True, help="The predicted pelvis: zeroed or subtracted.")
 @protocol_options
+@precision_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @results_option

@@ -60,9 +60,9 @@ def predict(
     """What ``model`` answers for the valid frames of every sequence, in millimetres, the pelvis as predicted.
 
     ``cutting`` says which clips ``model`` reads and which frames it answers for. ``model`` is moved to ``device``; its
-    modules' training modes are as before afterwards. ``inputs(sequence)`` is (T, 17, C), ``decode(output, frames)``
-    takes the model's (K, 17, 3) to millimetres. ``progress(done, total)`` is called after each batch with numbers of
-    clips.
+    modules' training modes are as before afterwards. Whatever precision its answers come in, they are taken to float32
+    before anything is done with them. ``inputs(sequence)`` is (T, 17, C), ``decode(output, frames)`` takes the model's
+    (K, 17, 3) to millimetres. ``progress(done, total)`` is called after each batch with numbers of clips.
 
     Raises BadInput for an input that is not finite (sequence, frame and joint named) or an output of another shape
     than (B, K, 17, 3) with the K frames of the cutting, RunFailed for an output that is not finite (sequence and frame
@@ -131,7 +131,7 @@ def _lift(model: nn.Module, clips: Tensor, frames: int, flip: bool) -> FloatArra
     output = _checked_output(model, clips, frames)
     if flip:
         output = (output + flipped(_checked_output(model, flipped(clips), frames))) / 2
-    return output.float().cpu().numpy()
+    return output.cpu().numpy()
 
 
 def _checked_output(model: nn.Module, clips: Tensor, frames: int) -> Tensor:
@@ -143,7 +143,7 @@ def _checked_output(model: nn.Module, clips: Tensor, frames: int) -> Tensor:
             f"{type(model).__name__} returned {shape}; the contract is (B, {frames} frames, {JOINT_COUNT}, 3) = "
             f"{expected}. See harness check"
         )
-    return output
+    return output.float()
 
 
 def _checked_input(array: FloatArray, sequence: Sequence) -> FloatArray:

@@ -11,7 +11,8 @@ frame sets ``all`` and ``valid``: there every frame is scored once whatever T is
 property of the model and a reader wants to see what a longer window gains. With it go ``pad``, the number of sequences
 shorter than T (padding changes what the model sees of them, not which frames are scored), and ``clips``: a lifter that
 answers for one frame needs a window a frame, one that answers for all does not. Under any other frame set the scored
-frames depend on all three, and they count. ``==`` compares everything.
+frames depend on all three, and they count. ``precision`` never parts groups: which frames are scored does not depend
+on it, and what 16 bits cost in accuracy is what a reader wants to see. ``==`` compares everything.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from harness.errors import BadInput, suggestion
 _SHORT_KEYS = {
     "protocol": "P", "data": "d", "2d": "2", "test": "s", "T": "T", "frames": "n", "clips": "c", "blocked": "b",
     "avg": "a", "joints": "j", "root": "r", "align": "l", "flip": "f", "unit": "u", "space": "x", "truth": "t",
-    "xy": "y", "pad": "p", "missing": "m", "v": "v",
+    "xy": "y", "pad": "p", "missing": "m", "precision": "i", "v": "v",
 }  # fmt: skip
 #: What a key that is not printed means: with these values it says nothing.
-_UNSAID = {"blocked": "0", "truth": "camera", "xy": "predicted", "pad": "edge:0", "missing": "0"}
+_UNSAID = {"blocked": "0", "truth": "camera", "xy": "predicted", "pad": "edge:0", "missing": "0", "precision": "fp32"}
 _LONG_KEYS = {short: long for long, short in _SHORT_KEYS.items()}
 #: Frame sets in which every frame is scored once.
 _EVERY_FRAME = ("all", "valid")
@@ -55,6 +56,7 @@ class Signature:
     padded_sequences, padding [pad]    sequences shorter than the window, and how they fill it: ``edge``, by their last
                           frame, or ``resample``
     missing_truth_frames [missing]     frames left out for want of truth
+    precision             of inference, see harness.precision
     version [v]           of this rule book: it rises when the same words come to mean other figures
     """
 
@@ -80,6 +82,7 @@ class Signature:
     padded_sequences: int = 0
     padding: str = "edge"
     missing_truth_frames: int = 0
+    precision: str = "fp32"
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -114,6 +117,7 @@ class Signature:
             "xy": self.xy,
             "pad": f"{self.padding if self.padded_sequences else 'edge'}:{self.padded_sequences}",
             "missing": str(self.missing_truth_frames),
+            "precision": self.precision,
             "v": str(self.version),
         }
         return {key: value for key, value in every.items() if _UNSAID.get(key) != value}
@@ -190,11 +194,12 @@ class Signature:
             padded_sequences=int(padded_sequences),
             padding=padding,
             missing_truth_frames=int(values["missing"]),
+            precision=values["precision"],
             version=int(values["v"]),
         )
 
     def _fields_of_the_model(self) -> set[str]:
-        return {"T", "pad", "clips"} if self.frame_set in _EVERY_FRAME else set()
+        return {"precision", *(("T", "pad", "clips") if self.frame_set in _EVERY_FRAME else ())}
 
 
 def _joined(fields: dict[str, str]) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 AUTO = "auto"
-PRECISIONS = ("fp32", "bf16", "fp16")
 #: The axes that are options of a model: taken by those whose config has them.
 OPTION_AXES = ("attention", "scan_backend")
 

@@ -11,8 +11,9 @@ import torch
 
 from harness import devices, models, options
 from harness.errors import BadInput, suggestion
-from harness.measurement.point import AUTO, OPTION_AXES, PRECISIONS, Axes, Point, points
+from harness.measurement.point import AUTO, OPTION_AXES, Axes, Point, points
 from harness.measurement.timing import Protocol
+from harness.precision import PRECISIONS
 
 QUICK_FRAMES = (9, 27, 81, 243)
 #: Of one fresh process.

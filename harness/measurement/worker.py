@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from harness.measurement import counts, energy, ledger, machine, memory, samples
 from harness.measurement.fresh_process import Result, Task, failure
 from harness.measurement.point import Point
 from harness.measurement.timing import Protocol
+from harness.precision import FLOAT32, in_precision
 
 #: What a server of fresh processes imports beforehand; none of it computes anything.
 PRELOAD = (
@@ -33,7 +34,6 @@ PRELOAD = (
 MOST_DIFFERENCE = 1e-3
 #: Forwards whose operators are timed one by one: so many, or fewer where they take so long.
 _KIND_FORWARDS, _KIND_SECONDS = 7, 1.0
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 Call = Callable[[], Tensor]
 
@@ -124,10 +124,11 @@ def _prepare(task: Task) -> tuple[Point, Lifter]:
     clips = clips.to(point.device)
     output_frames = 1 if point.streaming else contract.of(model).output_frames(point.frames)
     function = _streamed(point, model) if point.streaming else model
+    called = _compile(function) if point.compiled else function
     return point, Lifter(
         model=model,
         clips=clips,
-        call=functools.partial(_in_precision(point, _compile(function) if point.compiled else function), clips),
+        call=functools.partial(in_precision(called, point.precision, point.device), clips),
         plainly=lambda: function(clips),
         output_frames=output_frames,
         stepping=isinstance(function, _Stepping),
@@ -149,26 +150,6 @@ def _compile(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]
     inductor.compile_threads = 1  # otherwise processes that would be there beside what is timed, and after it
     compiled: Callable[[Tensor], Tensor] = torch.compile(function)
     return compiled
-
-
-_Function = TypeVar("_Function", nn.Module, Callable[[Tensor], Tensor])
-
-
-def _in_precision(point: Point, function: _Function) -> _Function | _Autocast:
-    """A model, or what was made of it, in the precision that the point asks for."""
-    return function if point.precision == "fp32" else _Autocast(point, function)
-
-
-class _Autocast(nn.Module):
-    """Entered anew with every call, as evaluation does: casting the weights is part of what it costs."""
-
-    def __init__(self, point: Point, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function, self.device, self.dtype = function, torch.device(point.device).type, _DTYPES[point.precision]
-
-    def forward(self, clips: Tensor) -> Tensor:
-        with torch.autocast(self.device, dtype=self.dtype):
-            return self.function(clips)
 
 
 def _streamed(point: Point, model: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -253,7 +234,7 @@ def _counts(point: Point, lifter: Lifter) -> dict[str, Any]:
 
 def _kinds(point: Point, lifter: Lifter) -> dict[str, dict[str, Any]]:
     """Of the forward of median duration among a few: while its operators are timed one by one, a forward is slower."""
-    model, synchronise = _in_precision(point, lifter.model), timing.synchroniser(point.device)
+    model, synchronise = in_precision(lifter.model, point.precision, point.device), timing.synchroniser(point.device)
     forwards: list[ledger.Ledger] = []
     while len(forwards) < _KIND_FORWARDS and sum(one.total.seconds for one in forwards) < _KIND_SECONDS:
         forwards.append(ledger.timed(model, lifter.clips, clock=time.perf_counter, synchronise=synchronise))
@@ -273,7 +254,7 @@ def _timing(task: Task) -> Result:
         difference = _stepped(lifter) if lifter.stepping else None
         series = timing.sample(lifter.call, protocol, synchronise=synchronise, joules=meter.joules if meter else None)
         if series.trouble is None and not lifter.stepping:
-            plain = point.precision == "fp32" and not point.compiled
+            plain = point.precision == FLOAT32 and not point.compiled
             difference = _difference(series.last, series.first if plain else lifter.plainly())
     trouble = series.trouble or _output_trouble(point, series.last, difference)
     verdict, reason = _verdict(series, protocol, trouble)
@@ -316,7 +297,7 @@ def _difference(output: Tensor, reference: Tensor) -> float:
 def _output_trouble(point: Point, output: Tensor, difference: float | None) -> str | None:
     if not bool(torch.isfinite(output).all()):
         return "the model's output is not finite"
-    if point.precision == "fp32" and difference is not None and not difference <= MOST_DIFFERENCE:
+    if point.precision == FLOAT32 and difference is not None and not difference <= MOST_DIFFERENCE:
         return f"the timed output is {difference:.1e} off the one that the model gives by itself"
     return None
 

@@ -18,7 +18,9 @@ from harness.evaluation.signature import Signature
 from harness.store.schema import Record, look_up
 
 #: Choices that came later, and what runs recorded before were made with.
-_ADDED = {"windows": "auto", "protocol": "all", "space": "auto", "xy": "predicted", "root": "zeroed"}
+_ADDED = {
+    "windows": "auto", "protocol": "all", "space": "auto", "xy": "predicted", "root": "zeroed", "precision": "fp32",
+}  # fmt: skip
 #: Below this number of seeds a spread says nothing, so none is shown.
 SEEDS_FOR_SPREAD = 3
 TEST_SET = "test set"
@@ -28,8 +30,8 @@ TEST_SET = "test set"
 class Entry:
     """One configuration: ``runs`` that finished, one for each seed, and ``gaps``, those that did not.
 
-    ``label`` is the model's name, with the settings in which its namesakes of the group differ; ``title`` has T as
-    well where the group has more than one T.
+    ``label`` is the model's name, with the settings in which its namesakes of the group differ, and with its precision
+    unless that is float32; ``title`` has T as well where the group has more than one T.
     """
 
     label: str
@@ -208,6 +210,15 @@ def _one_for_each_seed(runs: Iterable[Record]) -> tuple[Record, ...]:
 def _label(chosen: Mapping[str, Any], namesakes: Sequence[Mapping[str, Any]]) -> str:
     shown = [name for name in chosen if name != "frames"]
     same_length = [other for other in namesakes if other["frames"] == chosen["frames"]]
-    differing = [name for name in shown if any(other.get(name) != chosen[name] for other in same_length)]
+    differing = [
+        name
+        for name in shown
+        if any(other.get(name) != chosen[name] for other in same_length) or _is_always_told(name, chosen[name])
+    ]
     settings = ", ".join(f"{name}={chosen[name]}" for name in differing)
     return f"{chosen['model']} ({settings})" if settings else str(chosen["model"])
+
+
+def _is_always_told(name: str, value: object) -> bool:
+    """A precision that is not the usual: the lifters of a group are ranked together whatever theirs is."""
+    return name == "precision" and value != _ADDED[name]

@@ -9,7 +9,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from posemamba.scan import mamba_ssm, native
+from posemamba import native
+from posemamba.scan import mamba_ssm
 
 BACKENDS = ("reference", "chunked", "native", "mamba-ssm")
 

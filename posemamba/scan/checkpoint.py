@@ -6,7 +6,9 @@ after every ``TOKENS`` tokens and after the last one. With N = 16 states that is
 
 from __future__ import annotations
 
-TOKENS = 64
+from posemamba.native import CHECKPOINT_TOKENS as TOKENS
+
+__all__ = ["TOKENS", "shape"]
 
 
 def shape(batch: int, channels: int, states: int, length: int) -> tuple[int, int, int, int]:

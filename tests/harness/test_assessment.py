@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from harness import assessment, config
-from harness.assessment import assess, cutting, require_fitting
+from harness.assessment import assess, cutting, require_fitting, require_precision
 from harness.config import RunConfig
 from harness.data.normalise import TARGET_SPACES
 from harness.data.sequence import Dataset, Sequence
 from harness.errors import BadInput
+from harness.measurement import inference
+from harness.measurement.timing import Protocol
 from tests.harness.evaluation.scenes import filmed
 
 CAMERA_SET = Dataset(
@@ -53,6 +55,9 @@ class Centre(Flat):
 
     def forward(self, clips: Tensor) -> Tensor:
         return super().forward(clips)[:, clips.shape[1] // 2 :][:, :1]
+
+
+COST = assessment._cost
 
 
 @pytest.fixture(autouse=True)
@@ -175,3 +180,82 @@ def test_words_are_checked_when_a_run_is_resolved(tmp_path: Path) -> None:
             config.resolve("posemamba-xs", **given)  # type: ignore[arg-type]
     assert config.resolve("posemamba-xs").detector == "sh"
     assert config.resolve("posemamba-xs").protocol == "all"
+
+
+class Watched(Flat):
+    """Notes the type that its forwards are autocast to, None where they are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.seen: set[torch.dtype | None] = set()
+
+    def forward(self, clips: Tensor) -> Tensor:
+        self.seen.add(torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None)
+        return super().forward(clips) + self.layer(clips).float()
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", None), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_a_lifter_is_scored_in_the_precision_that_was_asked_for(precision: str, dtype: torch.dtype | None) -> None:
+    model = Watched()
+    result = assessed(CAMERA_SET, model, precision=precision)
+    assert model.seen == {dtype}
+    assert result["signature"]["fields"].get("precision", "fp32") == precision
+    assert ("precision" in result["signature"]["long"]) is (precision != "fp32")
+    plain = assessed(CAMERA_SET, model)
+    assert (result["accuracy"]["p1_mm"] == plain["accuracy"]["p1_mm"]) is (precision == "fp32")
+    assert result["accuracy"]["p1_mm"] == pytest.approx(plain["accuracy"]["p1_mm"], rel=0.01)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", None), ("bf16", torch.bfloat16)])
+def test_a_lifter_is_timed_in_the_precision_that_it_was_scored_in(
+    precision: str, dtype: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
+    seen: list[set[torch.dtype | None]] = []
+    for name in ("measure", "peak_memory_bytes"):
+        plainly = getattr(inference, name)
+
+        def watched(model: nn.Module, *shape: int, plainly: Any = plainly) -> Any:
+            lifter.seen.clear()
+            found = plainly(model, *shape)
+            seen.append(set(lifter.seen))
+            return found
+
+        monkeypatch.setattr(inference, name, watched)
+    lifter = Watched()
+    cost, _ = COST(lifter, RunConfig("made:up", frames=9, precision=precision))
+    assert cost["inference"]["samples"] >= 6
+    # No peak where the machine does not tell it, and then no forward.
+    assert seen in ([{dtype}, {dtype}], [{dtype}, set()])
+
+
+def test_a_precision_that_a_lifter_cannot_do_is_refused_before_it_is_scored() -> None:
+    class Refusing(Flat):
+        def forward(self, clips: Tensor) -> Tensor:
+            if torch.is_autocast_enabled("cpu"):
+                raise RuntimeError(self.why)
+            return super().forward(clips)
+
+        why = "\"cdist\" not implemented for 'BFloat16'\nand more"
+
+    model = Refusing().train()
+    require_precision(model, RunConfig("made:up", frames=9))
+    message = (
+        r"--precision bf16: made:up cannot be run in it on cpu \(.cdist. not .* 'BFloat16'\); use --precision fp32"
+    )
+    with pytest.raises(BadInput, match=message):
+        require_precision(model, RunConfig("made:up", frames=9, precision="bf16"))
+    assert model.training
+    model.why = "out of memory"
+    with pytest.raises(RuntimeError, match="out of memory"):
+        require_precision(model, RunConfig("made:up", frames=9, precision="bf16"))
+
+
+def test_a_lifter_that_breaks_the_contract_is_named_in_any_precision() -> None:
+    class Short(Flat):
+        def forward(self, clips: Tensor) -> Tensor:
+            return super().forward(clips)[:, :2]
+
+    with pytest.raises(BadInput, match=r"made:up returned \(1, 2, 17, 3\); the contract is"):
+        require_precision(Short(), RunConfig("made:up", frames=9, precision="bf16"))

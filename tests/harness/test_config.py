@@ -52,6 +52,15 @@ def test_the_same_run_has_the_same_id_however_it_was_written() -> None:
     assert one.run_id() != config.resolve("posemamba-s", options={"depth": 3}, threads=1).run_id()
 
 
+def test_runs_in_float32_keep_the_ids_they_had_before_there_was_a_precision() -> None:
+    plain, reduced = (config.RunConfig("posemamba-xs", precision=name) for name in ("fp32", "bf16"))
+    assert plain == config.RunConfig("posemamba-xs")
+    assert plain.digest() == "22bf1e9942bced2e65c93b79def9eca71fcca810bdcb4c42e4b80051ba795a18"
+    assert plain.run_id() == "posemamba-xs-t27-s0-22bf1e99"
+    assert len({one.run_id() for one in (plain, reduced, config.RunConfig("posemamba-xs", precision="fp16"))}) == 3
+    assert (plain.as_dict()["precision"], reduced.as_dict()["precision"]) == ("fp32", "bf16")
+
+
 def test_an_id_is_a_safe_folder_name() -> None:
     run_id = config.RunConfig(model="../my pkg.mod:build/../x").run_id()
     assert "/" not in run_id
@@ -72,6 +81,7 @@ def test_an_id_is_a_safe_folder_name() -> None:
         ({"device": "cuda"}, "no CUDA device on this machine; use --device cpu"),
         ({"device": "gpu9"}, "not a device"),
         ({"options": {"dephth": "3"}}, "no such option 'dephth'"),
+        ({"precision": "bf61"}, r"--precision bf61: Did you mean: bf16, fp16\? One of: fp32, bf16, fp16"),
     ],
 )
 def test_what_is_out_of_range_is_named(given: dict[str, object], message: str) -> None:

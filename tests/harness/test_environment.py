@@ -45,6 +45,12 @@ def test_what_cannot_does_not(change: dict[str, Any]) -> None:
     assert environment.key({**BASE, **change}) == environment.key(BASE)
 
 
+def test_an_autocast_is_told_and_does_not_part_the_models_of_a_machine() -> None:
+    plain, reduced = environment.capture(), environment.capture("bf16")
+    assert (plain["autocast"], reduced["autocast"]) == (False, "bf16")
+    assert environment.key(plain) == environment.key(reduced)
+
+
 def test_a_real_environment_has_a_key_and_is_json() -> None:
     captured = environment.capture()
     assert environment.key(captured) == environment.key(json.loads(json.dumps(captured)))

@@ -76,6 +76,34 @@ def test_a_run_is_one_whole_record(tmp_path: Path) -> None:
     assert any("has not learned to lift" in line for line in said)
 
 
+def test_a_precision_is_of_the_scoring_and_not_of_the_training(tmp_path: Path) -> None:
+    plain, reduced = (run.run(tiny(precision=name), tmp_path, lambda line: None) for name in ("fp32", "bf16"))
+    assert [record["config"]["precision"] for record in (plain, reduced)] == ["fp32", "bf16"]
+    assert [record["environment"]["autocast"] for record in (plain, reduced)] == [False, "bf16"]
+    assert "precision" not in plain["signature"]["long"]
+    assert "|precision:bf16|" in reduced["signature"]["long"]
+    assert plain["id"] != reduced["id"]
+    loss = [[stretch["loss"] for stretch in record["training"]["curve"]] for record in (plain, reduced)]
+    assert loss[0] == loss[1]
+    weights = [
+        torch.load(tmp_path / record["weights"]["path"], weights_only=True)["model"] for record in (plain, reduced)
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert all(value.dtype == torch.float32 for value in weights[1].values())
+    assert plain["accuracy"]["p1_mm"] != reduced["accuracy"]["p1_mm"]
+    assert reduced["accuracy"]["p1_mm"] == pytest.approx(plain["accuracy"]["p1_mm"], rel=0.01)
+
+
+def test_a_precision_that_a_model_cannot_do_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    planned = config.resolve(
+        "tests.harness.measurement.lifters:half_refusing", frames=9, data=DATA, budget=Budget(steps=1), precision="bf16"
+    )
+    with pytest.raises(BadInput, match=r"--precision bf16: .*half_refusing cannot be run in it on cpu \(.*'BFloat16'"):
+        run.run(planned, tmp_path, lambda line: None)
+    assert Store(tmp_path).latest() == []
+
+
 def test_a_batch_of_one_clip_that_batch_norm_cannot_take(tmp_path: Path) -> None:
     planned = config.resolve("pstmo", options={"dim": 16}, frames=9, data=DATA, batch_size=1, budget=Budget(steps=1))
     with pytest.raises(BadInput, match=r"pstmo cannot be trained with --batch-size 1.*use at least 2"):

@@ -20,10 +20,11 @@ TREE = {
     "posemamba/model.py": "from posemamba.scan import selective_scan\n",
     "posemamba/scan/__init__.py": "selective_scan = None\n",
     "posemamba/scan/lazy.py": "A = 1\n",
-    "posemamba/scan/csrc/kernel.hpp": "int a = 1;",
+    "posemamba/csrc/recurrence.hpp": "int a = 1;",
     "posemamba/scan/built.so": "1",
     "harness/measurement/worker.py": "import baselines.one\n",
     "harness/measurement/survey.py": "A = 1\n",
+    "harness/precision.py": "A = 1\n",
     "harness/errors.py": "A = 1\n",
 }
 SCANNING = {"baselines.other", "posemamba"}
@@ -54,7 +55,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("baselines/new.py", "A = 1\n", set()),
         ("posemamba/model.py", TREE["posemamba/model.py"] + "A = 1\n", {"posemamba"}),
         ("posemamba/scan/lazy.py", "A = 2\n", SCANNING),
-        ("posemamba/scan/csrc/kernel.hpp", "int a = 2;", SCANNING),
+        ("posemamba/csrc/recurrence.hpp", "int a = 2;", SCANNING),
         ("posemamba/scan/built.so", "2", SCANNING),
         ("harness/measurement/worker.py", "A = 1\n", set()),
     ],
@@ -74,6 +75,7 @@ def test_a_lifters_code_is_what_it_is_made_of(tree: Path, name: str, content: st
         ("worker", "# a word\nimport  baselines.one\n", False),
         ("new", "A = 1\n", True),
         ("survey", "A = 2\n", False),
+        ("../precision", "A = 2\n", True),
         ("../errors", "A = 2\n", False),
     ],
 )

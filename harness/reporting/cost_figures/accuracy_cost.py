@@ -131,9 +131,10 @@ class Matches:
 
 
 def _what(config: Mapping[str, Any]) -> str:
-    """Model, T and the options that a forward in inference depends on, as one key."""
+    """Model, T, precision and the options that a forward in inference depends on, as one key."""
     options = {key: value for key, value in (config.get("options") or {}).items() if _REGULARISATION not in key}
-    return json.dumps([config["model"], config["frames"], options], sort_keys=True)
+    precision = config.get("precision", "fp32")
+    return json.dumps([config["model"], config["frames"], precision, options], sort_keys=True)
 
 
 def _of_one_kind(summaries: Sequence[Summary]) -> list[Summary]:

@@ -9,6 +9,8 @@ import pytest
 
 from harness import models
 from harness.cli.run import run_command
+from harness.measurement import inference
+from harness.measurement.timing import Protocol
 from harness.store.store import Store
 from harness.training import checkpoint
 from tests.harness.cli.command import harness, require_refused
@@ -31,8 +33,10 @@ from tests.harness.reporting import records
         (["run", "--model", "posemamba-xs", "--data", "h36m:nowhere"], "nowhere"),
         (["run", "--model", "posemamba-xs", "--protocol", "motionbart"], "Did you mean: motionbert"),
         (["run", "--model", "posemamba-xs", "--detector", "shh"], "shh"),
+        (["run", "--model", "posemamba-xs", "--precision", "bf61"], "--precision bf61: Did you mean: bf16"),
         (["run"], "--model"),
         (["evaluate", "--model", "posemamba-xs"], "--model needs --weights FILE"),
+        (["evaluate", "--model", "posemamba-xs", "--weights", "gone.pt", "--precision", "int8"], "--precision int8"),
         (["evaluate"], "give either --run RUN, or --model NAME"),
         (["evaluate", "--run", "nothing"], "no run 'nothing' with weights is stored"),
         (["evaluate", "--model", "posemamba-xs", "--weights", "gone.pt"], "no checkpoint at gone.pt"),
@@ -186,3 +190,33 @@ def test_train_then_evaluate_the_run_on_other_data(tmp_path: Path, capsys: pytes
     code, _, err = harness("evaluate", "--run", trained["id"], *common, capsys=capsys)
     assert code == 2
     assert "holds other weights than run" in err
+
+
+def test_the_same_weights_scored_again_in_sixteen_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
+    common = ["--threads", "1", "--results", str(tmp_path)]
+    code, _, err = harness(
+        "run", "--model", "posemamba-xs", "-o", "dim=16", "-o", "depth=1", "--frames", "9", "--steps", "2", *common,
+        "--data", "synthetic:train_minutes=0.2,test_minutes=0.1", capsys=capsys,
+    )  # fmt: skip
+    assert code == 0, err
+    (trained,) = Store(tmp_path).latest()
+    for words in ([], ["--precision", "bf16"]):
+        code, out, err = harness("evaluate", "--run", trained["id"], *words, *common, capsys=capsys)
+        assert code == 0, err
+    assert "posemamba-xs (precision=bf16)" in " ".join(out.split())
+    trained, plain, reduced = Store(tmp_path).latest()
+    assert [record["config"]["precision"] for record in (trained, plain, reduced)] == ["fp32", "fp32", "bf16"]
+    assert plain["accuracy"] == trained["accuracy"]
+    assert plain["signature"] == trained["signature"]
+    assert reduced["weights"]["sha256"] == trained["weights"]["sha256"]
+    assert reduced["signature"]["long"] == trained["signature"]["long"].replace("|v:1", "|precision:bf16|v:1")
+    assert reduced["accuracy"]["p1_mm"] != trained["accuracy"]["p1_mm"]
+    assert reduced["accuracy"]["p1_mm"] == pytest.approx(trained["accuracy"]["p1_mm"], rel=0.01)
+    code, out, _ = harness("compare", "report", plain["id"], reduced["id"], "--results", tmp_path, capsys=capsys)
+    assert code == 0
+    shown = " ".join(out.split())
+    assert "posemamba-xs (precision=bf16)" in shown
+    assert "posemamba-xs (precision=fp32)" in shown

@@ -195,3 +195,17 @@ def test_sliding_windows_take_one_frame_of_all_that_come_out() -> None:
         Numbering(), SEQUENCES, cutting=sliding(5, 3, "all"), inputs=pixels, decode=to_mm, flip=False
     )  # fmt: skip
     assert all((run.poses_mm == 30).all() for (run,) in results)
+
+
+def test_answers_in_sixteen_bits_are_averaged_in_float32() -> None:
+    class Reduced(nn.Module):
+        """y is 1, and 1 + 2^-7 in the mirror: the next number of bfloat16, so that their mean is none."""
+
+        def forward(self, clips: Tensor) -> Tensor:
+            mirrored = clips[:, :1, :1, :1] < 0
+            y = torch.where(mirrored, 1 + 2**-7, 1.0).expand(*clips.shape[:3], 1)
+            return torch.cat([clips[..., :1], y, y], dim=-1).bfloat16()
+
+    sequence = dataclasses.replace(SEQUENCES[0], keypoints=np.abs(SEQUENCES[0].keypoints) + 1)
+    ((run,),) = predict(Reduced(), [sequence], cutting=overlap_last(9), inputs=pixels, decode=to_mm, flip=True)
+    np.testing.assert_allclose(run.poses_mm[..., 1], 10 * (1 + 2**-8), rtol=1e-6)

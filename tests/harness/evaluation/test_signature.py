@@ -35,6 +35,7 @@ signatures = st.builds(
     padded_sequences=st.integers(0, 500),
     missing_truth_frames=st.integers(0, 500),
     space=words,
+    precision=words,
 )
 
 
@@ -50,6 +51,21 @@ def test_both_forms_letter_by_letter() -> None:
 def test_padding_and_missing_truth_are_shown_where_there_are_any() -> None:
     assert "|pad:edge:67|missing:5|v:1" in changed(padded_sequences=67, missing_truth_frames=5).long()
     assert "|p:edge:67|m:5|v:1" in changed(padded_sequences=67, missing_truth_frames=5).short()
+
+
+def test_a_precision_is_shown_where_it_is_not_float32() -> None:
+    reduced = changed(precision="bf16", missing_truth_frames=5)
+    assert "|missing:5|precision:bf16|v:1" in reduced.long()
+    assert "|m:5|i:bf16|v:1" in reduced.short()
+    assert Signature.parse(LONG).precision == "fp32"
+
+
+@pytest.mark.parametrize("frame_set", ["all", "valid", "split"])
+def test_a_precision_is_of_the_lifter_and_parts_no_group(frame_set: str) -> None:
+    plain, reduced = (changed(frame_set=frame_set, precision=name) for name in ("fp32", "bf16"))
+    assert plain != reduced
+    assert plain.comparable(reduced)
+    assert plain.group() == reduced.group()
 
 
 @given(signatures)

@@ -117,6 +117,16 @@ def untrained(model: str = "motionagformer-xs", seed: int = 0) -> dict[str, Any]
     return run
 
 
+def reduced(model: str = "posemamba-xs", seed: int = 0) -> dict[str, Any]:
+    """A run that was scored and timed in bf16."""
+    run = record(model, seed)
+    run["id"] += "-bf16"
+    run["config"]["precision"] = "bf16"
+    run["signature"]["fields"] = {**run["signature"]["fields"], "precision": "bf16"}
+    run["signature"]["long"] = run["signature"]["long"].replace("|v:1", "|precision:bf16|v:1")
+    return run
+
+
 def two_protocols() -> list[dict[str, Any]]:
     """The typical store and, beside it, two models on other clips and on perfect detections."""
     longer = [record(model, 0, frames=81) for model in ("posemamba-s", "motionagformer-s")]

@@ -60,6 +60,24 @@ def test_configurations_of_one_model_are_told_apart_by_what_differs() -> None:
     ]
 
 
+def test_precisions_of_one_model_are_ranked_together_and_told_apart() -> None:
+    """Records without one are from before there was a choice."""
+    plain, reduced, older = records.record(), records.reduced(), records.record(seed=1)
+    plain["config"]["precision"] = "fp32"
+    assert sorted(titles([plain, reduced, older])[0]) == [
+        "posemamba-xs (precision=bf16)",
+        "posemamba-xs (precision=fp32)",
+    ]
+    assert titles([plain, older]) == [["posemamba-xs"]]
+
+
+def test_a_precision_that_is_not_float32_is_told_beside_other_models_as_well() -> None:
+    assert sorted(titles([records.record("posemamba-s"), records.reduced()])[0]) == [
+        "posemamba-s",
+        "posemamba-xs (precision=bf16)",
+    ]
+
+
 def test_imported_weights_are_told_apart_by_their_digest() -> None:
     one, other = records.record(), records.record(seed=1)
     for run, digest in ((one, "aaaa1111ff"), (other, "bbbb2222ff")):

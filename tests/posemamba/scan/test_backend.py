@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from posemamba.scan import BACKENDS, available, backend, mamba_ssm, native, resolve, selective_scan
+from posemamba import native
+from posemamba.scan import BACKENDS, available, backend, mamba_ssm, resolve, selective_scan
 from tests.posemamba.scan.inputs import random_inputs
 
 ON_CPU = torch.zeros(1)

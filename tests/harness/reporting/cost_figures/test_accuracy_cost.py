@@ -80,6 +80,15 @@ def test_other_channels_will_do_where_there_is_no_better_and_the_caption_says_so
     assert "Latency measured with" in said
 
 
+def test_latency_in_float32_is_no_match_for_accuracy_in_sixteen_bits() -> None:
+    measured = summarise(rows.survey(frames=(27,), in_channels=3))
+    reduced = records.reduced("posemamba-s")
+    reduced["cost"]["per_frame"] = {"flops_exact": 1e6}
+    (figure,) = accuracy_cost.draw(group([reduced, records.record("motionagformer-xs")]), measured).values()
+    assert "Without a figure for latency per output frame: posemamba-s (precision=bf16)." in layout.words(figure)
+    assert (1e6, reduced["accuracy"]["p1_mm"]) in places(figure, 0)
+
+
 def test_regularisation_changes_no_cost() -> None:
     run = records.record("posemamba-s")
     run["config"]["options"] = {"drop_path": 0.0}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from posemamba.scan import native, selective_scan
+from posemamba import native
+from posemamba.scan import selective_scan
 from tests.posemamba.scan.inputs import random_inputs, relative_error, value_and_gradients
 
 built = pytest.mark.skipif(bool(native.missing()), reason=native.missing())
@@ -70,7 +71,7 @@ def test_missing_library_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 def test_broken_library_says_so(tmp_path: Path) -> None:
-    (tmp_path / f"_selective_scan{EXTENSION_SUFFIXES[0]}").write_bytes(b"not a library")
+    (tmp_path / f"_native{EXTENSION_SUFFIXES[0]}").write_bytes(b"not a library")
     library, reason = native._load(tmp_path)
     assert library is None
     assert "does not load" in reason
@@ -78,7 +79,7 @@ def test_broken_library_says_so(tmp_path: Path) -> None:
 
 @built
 def test_library_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native.checkpoint, "TOKENS", native.checkpoint.TOKENS + 1)
+    monkeypatch.setattr(native, "CHECKPOINT_TOKENS", native.CHECKPOINT_TOKENS + 1)
     library, reason = native._load(Path(native.__file__).parent)
     assert library is None
     assert "another version" in reason

@@ -1,0 +1,231 @@
+// PoseMamba's K selective scans of a (frames x joints) plane and their sum, forward and backward, without sequences:
+// the walks are ways of reading the plane, and what is put back in place is added to it.
+//
+// The projection to step, B and C commutes with adding limbs, so that it was done once, in the plane's own order
+// (`selection`), and a limb is added to its few numbers here. See block.py for the formulas and recurrence.hpp for the
+// scan's.
+
+template <class T>
+struct CrossWorkspace {
+    static constexpr int lanes = Vector<T>::lanes;
+    static constexpr int vectors = SLICE / lanes;
+    Chunk<T>* chunk;
+    Real<T>*rate, *hidden;                       // (N,) forward; backward (vectors of the slice, N)
+    Real<T>*step_weight, *d_step_weight;         // (vectors of the slice, R)
+    Real<T>*carry, *d_rate;                      // (vectors of the slice, N)
+    Real<T>*d_step, *dB, *dC;                    // partial sums over channels
+    T *rows, *d_rows;                            // (CHUNK, R + 2 N)
+    Index at[CHUNK], limb[CHUNK];                // tokens of the plane
+
+    static Index bytes(Index N, Index R) {
+        const Index of_slice = vectors * (4 * N + 2 * R), sums = sum_vectors<T>(R) + 2 * sum_vectors<T>(N);
+        return sizeof(CrossWorkspace) + ALIGNMENT + sizeof(Chunk<T>) + (of_slice + sums) * sizeof(Real<T>) +
+               2 * CHUNK * (R + 2 * N) * sizeof(T);
+    }
+
+    static CrossWorkspace& in(char* memory, Index N, Index R) {
+        CrossWorkspace& work = *reinterpret_cast<CrossWorkspace*>(memory);
+        work.chunk = reinterpret_cast<Chunk<T>*>(memory + (sizeof(CrossWorkspace) / ALIGNMENT + 1) * ALIGNMENT);
+        work.rate = reinterpret_cast<Real<T>*>(work.chunk + 1);
+        work.hidden = work.rate + vectors * N;
+        work.carry = work.hidden + vectors * N;
+        work.d_rate = work.carry + vectors * N;
+        work.step_weight = work.d_rate + vectors * N;
+        work.d_step_weight = work.step_weight + vectors * R;
+        work.d_step = work.d_step_weight + vectors * R;
+        work.dB = work.d_step + sum_vectors<T>(R);
+        work.dC = work.dB + sum_vectors<T>(N);
+        work.rows = reinterpret_cast<T*>(work.dC + sum_vectors<T>(N));
+        work.d_rows = work.rows + CHUNK * (R + 2 * N);
+        return work;
+    }
+};
+
+// Where the walk's tokens from `start` on lie in the plane, and the joints that are added to them.
+template <class T>
+INLINE void find_tokens(CrossWorkspace<T>& work, const CrossScan<T>& p, const Walk& walk, Index start, int tokens) {
+    const Index inner = walk.along_joints ? p.joints : p.frames;
+    Index outer = start / inner, position = start % inner;
+    for (int l = 0; l < tokens; l++) {
+        Index frame = walk.along_joints ? outer : position, joint = walk.along_joints ? position : outer;
+        if (walk.last_frame_first) frame = p.frames - 1 - frame;
+        if (walk.last_joint_first) joint = p.joints - 1 - joint;
+        work.at[l] = frame * p.joints + joint;
+        work.limb[l] = walk.limbs ? frame * p.joints + p.limbs[joint] : 0;
+        if (++position == inner) position = 0, outer++;
+    }
+}
+
+// Step, B and C of scan k at the chunk's tokens.
+template <class T>
+INLINE void read_rows(CrossWorkspace<T>& work, const CrossScan<T>& p, Index batch, Index k, int tokens) {
+    const Index width = p.width(), stride = p.scans * width;
+    const T* selection = p.selection + batch * p.length() * stride + k * width;
+    for (int l = 0; l < tokens; l++) {
+        T* row = work.rows + l * width;
+        const T* own = selection + work.at[l] * stride;
+        if (p.walks[k].limbs) {
+            const T* limb = selection + work.limb[l] * stride;
+            for (Index i = 0; i < width; i++) row[i] = own[i] + limb[i];
+        } else {
+            for (Index i = 0; i < width; i++) row[i] = own[i];
+        }
+    }
+}
+
+// Reads u of scan k at the chunk's tokens and finds the steps. Returns the largest.
+template <class T, bool with_slope>
+INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channels& of, Index k, Real<T>* step_weight,
+                    int tokens) {
+    Chunk<T>& chunk = *work.chunk;
+    const T* u = p.u + of.batch * p.length() * p.channels + of.first;
+    const Real<T> bias = load_some(p.step_bias + k * p.channels + of.first, of.valid);
+    for (int l = 0; l < tokens; l++) chunk.u[l] = load_some(u + work.at[l] * p.channels, of.valid);
+    if (p.walks[k].limbs)
+        for (int l = 0; l < tokens; l++) chunk.u[l] += load_some(u + work.limb[l] * p.channels, of.valid);
+    for (int l = 0; l < tokens; l++) {
+        const T* row = work.rows + l * p.width();
+        Real<T> step = bias;
+        for (Index r = 0; r < p.rank; r++) step += step_weight[r] * row[r];
+        chunk.step[l] = step;
+    }
+    return prepare<T, with_slope>(chunk, true, tokens);
+}
+
+template <class T>
+INLINE Rows<T> states_of(CrossWorkspace<T>& work, const CrossScan<T>& p) {
+    return {work.rows + p.rank, work.rows + p.rank + p.states, p.width()};
+}
+
+template <class T>
+TARGET void forward_across(const CrossScan<T>& p, const Channels& of, Index k, T* y, bool add, char* memory) {
+    CrossWorkspace<T>& work = CrossWorkspace<T>::in(memory, p.states, p.rank);
+    Chunk<T>& chunk = *work.chunk;
+    const Index N = p.states, length = p.length(), row = k * p.channels + of.first;
+    const T largest_rate = read_rates(work.rate, p.A + row * N, N, of.valid);
+    const Real<T> direct = load_some(p.skip + row, of.valid);
+    gather(work.step_weight, p.step_weight + row * p.rank, p.rank, of.valid, int(p.rank), 0);
+    clear<T>(work.hidden, N);
+    y += of.batch * length * p.channels + of.first;
+    for (Index start = 0; start < length; start += CHUNK) {
+        const int tokens = int(std::min<Index>(CHUNK, length - start));
+        find_tokens(work, p, p.walks[k], start, tokens);
+        read_rows(work, p, of.batch, k, tokens);
+        const T largest_step = read_plane<T, false>(work, p, of, k, work.step_weight, tokens);
+        const bool bounded = largest_rate * largest_step <= Number<T>::largest_exponent;
+        for (int l = 0; l < tokens; l++) chunk.y[l] = direct * chunk.u[l];
+        advance_all(chunk, work.hidden, work.rate, states_of(work, p), N, bounded, tokens);
+        for (int l = 0; l < tokens; l++) {
+            T* to = y + work.at[l] * p.channels;
+            store_some(to, add ? load_some(to, of.valid) + chunk.y[l] : chunk.y[l], of.valid);
+        }
+        if (!p.kept) continue;
+        T* kept = p.kept + p.kept_at(of.batch, k, start / CHUNK) + of.first;
+        for (Index n = 0; n < N; n++) store_some(kept + n * p.channels, work.hidden[n], of.valid);
+    }
+}
+
+// Puts the gradient of one vector of channels of u back in place.
+template <class T>
+INLINE void add_to_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, T* d_u, const Channels& of, bool limbs,
+                         int tokens) {
+    d_u += of.batch * p.length() * p.channels + of.first;
+    for (int l = 0; l < tokens; l++) {
+        T* own = d_u + work.at[l] * p.channels;
+        store_some(own, load_some(own, of.valid) + work.chunk->d_input[l], of.valid);
+        if (!limbs) continue;
+        T* limb = d_u + work.limb[l] * p.channels;
+        store_some(limb, load_some(limb, of.valid) + work.chunk->d_input[l], of.valid);
+    }
+}
+
+// The gradients of the low-rank step (summed over channels into d_step) and of its weight (summed over tokens).
+template <class T>
+APART void retreat_steps(CrossWorkspace<T>& work, const CrossScan<T>& p, const Real<T>* weight, Real<T>* d_weight,
+                         int tokens) {
+    for_states<summed_together<T>>(p.rank, [&](auto together, Index r) TARGET {
+        Real<T>* sums = work.d_step + sums_of<T>(r);
+        for (int l = 0; l < tokens; l++) {
+            const Real<T> d_step = work.chunk->d_step[l];
+            const T* row = work.rows + l * p.width() + r;
+            Real<T> terms[together];
+            for (int i = 0; i < together; i++) {
+                terms[i] = d_step * weight[r + i];
+                d_weight[r + i] += d_step * row[i];
+            }
+            sums[l] += partial_sums<T, together>(terms);
+        }
+    });
+}
+
+// Puts the gradients of step, B and C back in place.
+template <class T>
+INLINE void add_rows(CrossWorkspace<T>& work, const CrossScan<T>& p, T* d_selection, Index k, bool limbs, int tokens) {
+    const Index width = p.width(), stride = p.scans * width;
+    add_sums(work.d_rows, width, work.d_step, p.rank, tokens);
+    add_sums(work.d_rows + p.rank, width, work.dB, p.states, tokens);
+    add_sums(work.d_rows + p.rank + p.states, width, work.dC, p.states, tokens);
+    for (int l = 0; l < tokens; l++) {
+        const T* row = work.d_rows + l * width;
+        T *own = d_selection + work.at[l] * stride + k * width, *limb = d_selection + work.limb[l] * stride + k * width;
+        for (Index i = 0; i < width; i++) own[i] += row[i];
+        if (limbs)
+            for (Index i = 0; i < width; i++) limb[i] += row[i];
+    }
+}
+
+// Scan k of one slice.
+template <class T>
+TARGET void backward_across(const CrossScan<T>& p, const CrossGradients<T>& d, const Slice& slice, Index k,
+                           char* memory) {
+    constexpr int lanes = Vector<T>::lanes, vectors = SLICE / lanes;
+    CrossWorkspace<T>& work = CrossWorkspace<T>::in(memory, p.states, p.rank);
+    Chunk<T>& chunk = *work.chunk;
+    const Index N = p.states, R = p.rank, length = p.length();
+    const bool limbs = p.walks[k].limbs && d.through_limbs;
+    T* d_selection = d.selection + (slice.number * p.batch + slice.batch) * length * p.scans * p.width();
+    Real<T> d_direct[vectors] = {}, d_bias[vectors] = {};
+    T largest_rate[vectors];
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        const Index row = k * p.channels + channel;
+        largest_rate[i] = read_rates(work.rate + i * N, p.A + row * N, N, valid);
+        gather(work.step_weight + i * R, p.step_weight + row * R, R, valid, int(R), 0);
+    });
+    clear<T>(work.carry, vectors * N);
+    clear<T>(work.d_rate, vectors * N);
+    clear<T>(work.d_step_weight, vectors * R);
+    for (Index c = (length - 1) / CHUNK; c >= 0; c--) {
+        const Index start = c * CHUNK;
+        const int tokens = int(std::min<Index>(CHUNK, length - start));
+        find_tokens(work, p, p.walks[k], start, tokens);
+        read_rows(work, p, slice.batch, k, tokens);
+        clear<T>(work.d_step, sum_vectors<T>(R));
+        clear<T>(work.dB, sum_vectors<T>(N));
+        clear<T>(work.dC, sum_vectors<T>(N));
+        for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+            const Channels of{slice.batch, channel, valid};
+            const T largest_step = read_plane<T, true>(work, p, of, k, work.step_weight + i * R, tokens);
+            const bool bounded = largest_rate[i] * largest_step <= Number<T>::largest_exponent;
+            const T* dy = d.y + slice.batch * length * p.channels + channel;
+            for (int l = 0; l < tokens; l++) chunk.dy[l] = load_some(dy + work.at[l] * p.channels, valid);
+            const T* kept = c ? p.kept + p.kept_at(slice.batch, k, c - 1) + channel : nullptr;
+            for (Index n = 0; n < N; n++)
+                work.hidden[n] = c ? load_some(kept + n * p.channels, valid) : broadcast<T>(0);
+            const Adjoints<T> all{work.hidden,         work.carry + i * N, work.rate + i * N,
+                                  work.d_rate + i * N, work.dB,            work.dC};
+            retreat_all(chunk, work.hidden, all, states_of(work, p), N, bounded, tokens);
+            const Real<T> direct = load_some(p.skip + k * p.channels + channel, valid);
+            finish_gradients<T>(chunk, direct, d_direct[i], d_bias[i], tokens);
+            add_to_plane(work, p, d.u, of, limbs, tokens);
+            retreat_steps(work, p, work.step_weight + i * R, work.d_step_weight + i * R, tokens);
+        });
+        add_rows(work, p, d_selection, k, limbs, tokens);
+    }
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        const Index row = (slice.batch * p.scans + k) * p.channels + channel;
+        scatter(d.A + row * N, work.d_rate + i * N, N, valid, int(N), 0);
+        scatter(d.step_weight + row * R, work.d_step_weight + i * R, R, valid, int(R), 0);
+        store_some(d.skip + row, d_direct[i], valid);
+        store_some(d.step_bias + row, d_bias[i], valid);
+    });
+}

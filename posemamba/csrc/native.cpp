@@ -1,0 +1,322 @@
+// PoseMamba's native kernels for CPUs: C interface, choice of instruction set, division among threads.
+//
+//   recurrence.hpp      the selective scan of a chunk, forward and backward (formulas: scan/reference.py, chunked.py)
+//   selective_scan.hpp  of sequences, as mamba-ssm has them
+//   cross_scan.hpp      of the plane that PoseMamba scans in four ways (formulas: block.py)
+//
+// Needs neither Python nor torch to compile. Flags that change the state of the process, such as the flush-to-zero
+// that -ffast-math switches on when a library is loaded, must not be used.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <type_traits>
+#include <utility>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "numbers.hpp"
+
+namespace {
+
+using Index = std::int64_t;
+
+constexpr int CHUNK = 64;       // tokens between two checkpoints; checkpoint.TOKENS in Python
+constexpr int SLICE = 64;       // channels of one task, a multiple of the lanes of every variant
+constexpr int TOGETHER = 4;     // states in registers at a time
+constexpr int ALIGNMENT = 64;
+
+// Letters as in Python: B batch, K groups or scans, D channels of one, N states, R rank of the step, L tokens.
+// All arrays are contiguous.
+
+// The channels first..last-1, of one group and batch entry, that one thread works on at a time.
+struct Slice {
+    Index batch, group, number, first, last;
+};
+
+// One vector of channels of a batch entry.
+struct Channels {
+    Index batch, first;
+    int valid;
+};
+
+template <class T>
+struct Scan {
+    const T *u, *delta;           // (B, K*D, L); all arrays with tokens (B, L, ...) where token_major
+    const T *A;                   // (K*D, N)
+    const T *B, *C;               // (B, K, N, L)
+    const T *D, *delta_bias;      // (K*D,) or null
+    T* y;                         // (B, K*D, L), forward only
+    T* kept;                      // (B, ceil(L / CHUNK), N, K*D), may be null in the forward pass
+    Index batch, groups, channels, states, length;  // channels: K*D
+    bool softplus, token_major;
+
+    Index chunks() const { return (length + CHUNK - 1) / CHUNK; }
+};
+
+// What slices share is left as partial sums for the caller to add up, in the order of their first axis.
+template <class T>
+struct ScanGradients {
+    const T* dy;                  // (B, K*D, L)
+    T *u, *delta;                 // (B, K*D, L)
+    T* A;                         // (B, K*D, N)
+    T *B, *C;                     // (slices of a group, B, K, N, L)
+    T *D, *delta_bias;            // (B, K*D)
+};
+
+// How a scan reads the plane; see orders.py.
+struct Walk {
+    std::int32_t along_joints, last_frame_first, last_joint_first, limbs;
+};
+
+template <class T>
+struct CrossScan {
+    const T *u;                   // (B, L, D)
+    const T *selection;           // (B, L, K, R + 2 N): step, B and C of every scan
+    const T *step_weight;         // (K, D, R)
+    const T *step_bias, *skip;    // (K, D)
+    const T *A;                   // (K, D, N)
+    const Walk* walks;            // (K,)
+    const Index* limbs;           // (J,), the joint added to each; null where no walk has limbs
+    T* kept;                      // (B, K, ceil(L / CHUNK), N, D), may be null in the forward pass
+    Index batch, frames, joints, scans, channels, states, rank;
+
+    Index length() const { return frames * joints; }
+    Index width() const { return rank + 2 * states; }
+    Index kept_at(Index b, Index k, Index chunk) const {
+        return ((b * scans + k) * ((length() + CHUNK - 1) / CHUNK) + chunk) * states * channels;
+    }
+};
+
+// Partial sums as above. Planes are added to, the others overwritten.
+template <class T>
+struct CrossGradients {
+    const T* y;                   // (B, L, D), given
+    T* u;                         // (B, L, D), a plane
+    T* selection;                 // (slices, B, L, K, R + 2 N), a plane
+    T *A, *step_weight;           // (B, K, D, N), (B, K, D, R)
+    T *skip, *step_bias;          // (B, K, D)
+    bool through_limbs;           // whether u has a gradient as a limb, too
+};
+
+// ---- one kernel for each instruction set ----
+
+#define INLINE TARGET static inline __attribute__((always_inline))
+#define APART TARGET static __attribute__((noinline))
+
+namespace portable {
+#define VECTOR_BYTES 16
+#define TARGET
+#include "variant.hpp"
+#undef VECTOR_BYTES
+#undef TARGET
+}  // namespace portable
+
+#if defined(__x86_64__)
+#define HAS_X86_VARIANTS
+
+namespace avx2 {
+#define VECTOR_BYTES 32
+#define TARGET __attribute__((target("avx2,fma")))
+#include "variant.hpp"
+#undef VECTOR_BYTES
+#undef TARGET
+}  // namespace avx2
+
+namespace avx512 {
+#define VECTOR_BYTES 64
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
+#include "variant.hpp"
+#undef VECTOR_BYTES
+#undef TARGET
+}  // namespace avx512
+#endif
+
+// Names in the order of preference, best last.
+enum InstructionSet { PORTABLE, AVX2, AVX512 };
+
+InstructionSet best_instruction_set() {
+#ifdef HAS_X86_VARIANTS
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
+#endif
+    return PORTABLE;
+}
+
+template <class T>
+struct Kernel {
+    int lanes;
+    Index (*scan_bytes)(Index);
+    void (*scan_forward)(const Scan<T>&, const Slice&, char*);
+    void (*scan_backward)(const Scan<T>&, const ScanGradients<T>&, const Slice&, char*);
+    Index (*cross_bytes)(Index, Index);
+    void (*cross_forward)(const CrossScan<T>&, const Channels&, Index, T*, bool, char*);
+    void (*cross_backward)(const CrossScan<T>&, const CrossGradients<T>&, const Slice&, Index, char*);
+};
+
+template <template <class> class Variant, class T>
+constexpr Kernel<T> kernel_of = {
+    Variant<T>::lanes,       Variant<T>::scan_bytes,    Variant<T>::scan_forward,  Variant<T>::scan_backward,
+    Variant<T>::cross_bytes, Variant<T>::cross_forward, Variant<T>::cross_backward};
+
+template <class T>
+Kernel<T> kernel(int instruction_set) {
+#ifdef HAS_X86_VARIANTS
+    if (instruction_set == AVX512) return kernel_of<avx512::Variant, T>;
+    if (instruction_set == AVX2) return kernel_of<avx2::Variant, T>;
+#endif
+    return kernel_of<portable::Variant, T>;
+}
+
+// ---- work shared out among threads ----
+
+// Calls work(task, memory) for every task; each thread has memory of its own. Returns false where there is none.
+template <class Work>
+bool for_each_task(Index tasks, Index bytes, int threads, Work work) {
+    threads = int(std::max<Index>(1, std::min<Index>(threads, tasks)));
+    bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    void* memory = ::operator new(size_t(bytes * threads), std::align_val_t(ALIGNMENT), std::nothrow);
+    if (!memory) return false;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+    for (Index task = 0; task < tasks; task++) {
+#ifdef _OPENMP
+        const Index thread = omp_get_thread_num();
+#else
+        const Index thread = 0;
+#endif
+        work(task, static_cast<char*>(memory) + thread * bytes);
+    }
+    ::operator delete(memory, std::align_val_t(ALIGNMENT));
+    return true;
+}
+
+// Every slice of every group and batch entry, of `channels` in all.
+template <class Work>
+bool for_each_slice(Index batch, Index groups, Index channels, Index bytes, int threads, Work work) {
+    const Index per_group = channels / groups, slices = (per_group + SLICE - 1) / SLICE;
+    return for_each_task(batch * groups * slices, bytes, threads, [&](Index task, char* memory) {
+        const Index number = task % slices, group = task / slices % groups;
+        const Index first = group * per_group + number * SLICE;
+        work(Slice{task / slices / groups, group, number, first, std::min(first + SLICE, (group + 1) * per_group)},
+             memory);
+    });
+}
+
+template <class T>
+bool forward(const Scan<T>& p, int threads, int instruction_set) {
+    const Kernel<T> k = kernel<T>(instruction_set);
+    return for_each_slice(p.batch, p.groups, p.channels, k.scan_bytes(p.states), threads,
+                          [&](const Slice& slice, char* memory) { k.scan_forward(p, slice, memory); });
+}
+
+template <class T>
+bool backward(const Scan<T>& p, const ScanGradients<T>& d, int threads, int instruction_set) {
+    const Kernel<T> k = kernel<T>(instruction_set);
+    return for_each_slice(p.batch, p.groups, p.channels, k.scan_bytes(p.states), threads,
+                          [&](const Slice& slice, char* memory) { k.scan_backward(p, d, slice, memory); });
+}
+
+// y (B, L, D) as the sum of a plane for each scan, in the order of scans.
+template <class T>
+void add_planes(T* y, const T* planes, Index scans, Index size, int threads) {
+#pragma omp parallel for num_threads(threads)
+    for (Index i = 0; i < size; i++) {
+        T total = planes[i];
+        for (Index k = 1; k < scans; k++) total += planes[k * size + i];
+        y[i] = total;
+    }
+}
+
+// A thread takes a vector of channels through all scans, so that they can be added in place. Where that would leave
+// threads idle, each scan is a task with a plane of its own; the sum is the same.
+template <class T>
+bool cross_forward(const CrossScan<T>& p, T* y, int threads, int instruction_set) {
+    const Kernel<T> kernels = kernel<T>(instruction_set);
+    const Index vectors = (p.channels + kernels.lanes - 1) / kernels.lanes, tasks = p.batch * vectors;
+    const Index size = p.batch * p.length() * p.channels;
+    const bool apart = p.scans > 1 && tasks < 4 * threads && tasks % threads;
+    T* planes = apart ? new (std::nothrow) T[size_t(p.scans * size)] : nullptr;
+    const Index scans_of_task = planes ? 1 : p.scans;
+    const bool done = for_each_task(
+        tasks * p.scans / scans_of_task, kernels.cross_bytes(p.states, p.rank), threads, [&](Index task, char* memory) {
+            const Index first = task % vectors * kernels.lanes, batch = task / vectors % p.batch;
+            const Channels of{batch, first, int(std::min<Index>(kernels.lanes, p.channels - first))};
+            const Index from = task / tasks;
+            for (Index k = from; k < from + scans_of_task; k++)
+                kernels.cross_forward(p, of, k, planes ? planes + k * size : y, !planes && k > 0, memory);
+        });
+    if (planes && done) add_planes(y, planes, p.scans, size, threads);
+    delete[] planes;
+    return done;
+}
+
+template <class T>
+bool cross_backward(const CrossScan<T>& p, const CrossGradients<T>& d, int threads, int instruction_set) {
+    const Kernel<T> kernels = kernel<T>(instruction_set);
+    return for_each_slice(p.batch, 1, p.channels, kernels.cross_bytes(p.states, p.rank), threads,
+                          [&](const Slice& slice, char* memory) {
+                              for (Index k = 0; k < p.scans; k++) kernels.cross_backward(p, d, slice, k, memory);
+                          });
+}
+
+}  // namespace
+
+extern "C" {
+
+int native_chunk() { return CHUNK; }
+
+int native_slice() { return SLICE; }
+
+int native_best_instruction_set() { return best_instruction_set(); }
+
+// All return 1, or 0 where memory ran out. An instruction set above the machine's best must not be asked for.
+// clang-format off
+#define DEFINE(T, NAME)                                                                                             \
+    int scan_forward_##NAME(const T* u, const T* delta, const T* A, const T* B, const T* C, const T* D,             \
+                            const T* delta_bias, T* y, T* kept,                                                     \
+                            Index batch, Index groups, Index channels, Index states, Index length,                  \
+                            Index softplus, Index token_major, Index threads, Index instruction_set) {              \
+        const Scan<T> p{u, delta, A, B, C, D, delta_bias, y, kept,                                                  \
+                        batch, groups, channels, states, length, softplus != 0, token_major != 0};                  \
+        return forward(p, int(threads), int(instruction_set));                                                      \
+    }                                                                                                               \
+    int scan_backward_##NAME(const T* dy, const T* u, const T* delta, const T* A, const T* B, const T* C,           \
+                             const T* D, const T* delta_bias, T* kept,                                              \
+                             T* du, T* ddelta, T* dA, T* dB, T* dC, T* dD, T* ddelta_bias,                          \
+                             Index batch, Index groups, Index channels, Index states, Index length,                 \
+                             Index softplus, Index token_major, Index threads, Index instruction_set) {             \
+        const Scan<T> p{u, delta, A, B, C, D, delta_bias, nullptr, kept,                                            \
+                        batch, groups, channels, states, length, softplus != 0, token_major != 0};                  \
+        const ScanGradients<T> d{dy, du, ddelta, dA, dB, dC, dD, ddelta_bias};                                      \
+        return backward(p, d, int(threads), int(instruction_set));                                                  \
+    }                                                                                                               \
+    int cross_forward_##NAME(const T* u, const T* selection, const T* step_weight, const T* step_bias,              \
+                             const T* skip, const T* A, const void* walks, const Index* limbs, T* y, T* kept,       \
+                             Index batch, Index frames, Index joints, Index scans, Index channels, Index states,    \
+                             Index rank, Index threads, Index instruction_set) {                                    \
+        const CrossScan<T> p{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks), limbs, \
+                             kept, batch, frames, joints, scans, channels, states, rank};                           \
+        return cross_forward(p, y, int(threads), int(instruction_set));                                             \
+    }                                                                                                               \
+    int cross_backward_##NAME(const T* dy, const T* u, const T* selection, const T* step_weight,                    \
+                              const T* step_bias, const T* skip, const T* A, const void* walks,                     \
+                              const Index* limbs, T* kept,                                                          \
+                              T* d_u, T* d_selection, T* d_step_weight, T* d_step_bias, T* d_skip, T* d_A,          \
+                              Index batch, Index frames, Index joints, Index scans, Index channels, Index states,   \
+                              Index rank, Index through_limbs, Index threads, Index instruction_set) {              \
+        const CrossScan<T> p{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks), limbs, \
+                             kept, batch, frames, joints, scans, channels, states, rank};                           \
+        const CrossGradients<T> d{dy, d_u, d_selection, d_A, d_step_weight, d_skip, d_step_bias,                    \
+                                  through_limbs != 0};                                                              \
+        return cross_backward(p, d, int(threads), int(instruction_set));                                            \
+    }
+// clang-format on
+
+DEFINE(float, float32)
+DEFINE(double, float64)
+
+}  // extern "C"

@@ -1,0 +1,210 @@
+// The selective scan of one slice of channels, forward and backward: see recurrence.hpp for its arithmetic.
+//
+// Arrays are channel-major, (B, K*D, L) and (B, K, N, L), whose chunks are transposed into vectors of channels, or
+// token-major, (B, L, K*D) and (B, L, K, N), which are read as they lie.
+//
+// Slices do not depend on the number of threads, and what they share is added up in their order: results do not depend
+// on the number of threads either.
+
+template <class T>
+struct ScanWorkspace {
+    static constexpr int lanes = Vector<T>::lanes;
+    Chunk<T>* chunk;
+    Real<T>*rate, *hidden, *carry, *d_rate;  // (vectors of the slice, N)
+    Real<T>*dB, *dC;                         // partial sums over channels
+    Real<T>* transposed;                     // (CHUNK,) vectors of states
+    T *B, *C;                                // (CHUNK, N) where they are transposed; backward also their gradients
+    T largest_rate[SLICE / lanes];
+
+    static Index bytes(Index N) {
+        const Index vectors = 4 * (SLICE / lanes) * N + 2 * sum_vectors<T>(N) + CHUNK;
+        return sizeof(Chunk<T>) + vectors * sizeof(Real<T>) + 2 * CHUNK * N * sizeof(T);
+    }
+
+    ScanWorkspace(char* memory, Index N) {
+        const Index vectors = (SLICE / lanes) * N;
+        chunk = reinterpret_cast<Chunk<T>*>(memory);
+        rate = reinterpret_cast<Real<T>*>(chunk + 1);
+        hidden = rate + vectors;
+        carry = hidden + vectors;
+        d_rate = carry + vectors;
+        dB = d_rate + vectors;
+        dC = dB + sum_vectors<T>(N);
+        transposed = dC + sum_vectors<T>(N);
+        B = reinterpret_cast<T*>(transposed + CHUNK);
+        C = B + CHUNK * N;
+    }
+};
+
+// The chunk `tokens` long from `start` on, of `valid` channels from `channel` on.
+struct Part {
+    Index batch, channel, start;
+    int valid, tokens;
+};
+
+template <class T>
+INLINE void read_channels(Real<T>* vectors, const T* array, const Scan<T>& p, const Part& part, int ahead) {
+    if (!p.token_major)
+        return gather(vectors, array + (part.batch * p.channels + part.channel) * p.length + part.start, p.length,
+                      part.valid, part.tokens, ahead);
+    const T* from = array + (part.batch * p.length + part.start) * p.channels + part.channel;
+    for (int l = 0; l < part.tokens; l++) vectors[l] = load_some(from + l * p.channels, part.valid);
+}
+
+template <class T>
+INLINE void write_channels(T* array, const Real<T>* vectors, const Scan<T>& p, const Part& part, int ahead) {
+    if (!p.token_major)
+        return scatter(array + (part.batch * p.channels + part.channel) * p.length + part.start, vectors, p.length,
+                       part.valid, part.tokens, ahead);
+    T* to = array + (part.batch * p.length + part.start) * p.channels + part.channel;
+    for (int l = 0; l < part.tokens; l++) store_some(to + l * p.channels, vectors[l], part.valid);
+}
+
+// Where the B or C of a slice's group begins at token `start`, and the distance of two tokens.
+template <class T>
+INLINE Index shared_at(const Scan<T>& p, const Slice& slice, Index start) {
+    if (p.token_major) return ((slice.batch * p.length + start) * p.groups + slice.group) * p.states;
+    return (slice.batch * p.groups + slice.group) * p.states * p.length + start;
+}
+
+template <class T>
+INLINE void transpose_states(T* rows, const T* array, const Scan<T>& p, Real<T>* vectors, int tokens) {
+    constexpr int lanes = Vector<T>::lanes;
+    for (Index n = 0; n < p.states; n += lanes) {
+        const int valid = int(std::min<Index>(lanes, p.states - n));
+        gather(vectors, array + n * p.length, p.length, valid, tokens, 0);
+        for (int l = 0; l < tokens; l++) store_some(rows + l * p.states + n, vectors[l], valid);
+    }
+}
+
+template <class T>
+INLINE Rows<T> read_states(ScanWorkspace<T>& work, const Scan<T>& p, const Slice& slice, Index start, int tokens) {
+    const T *B = p.B + shared_at(p, slice, start), *C = p.C + shared_at(p, slice, start);
+    if (p.token_major) return {B, C, p.groups * p.states};
+    transpose_states(work.B, B, p, work.transposed, tokens);
+    transpose_states(work.C, C, p, work.transposed, tokens);
+    return {work.B, work.C, p.states};
+}
+
+// The gradient of B or C of a chunk from its partial sums; `rows` (CHUNK, N) is overwritten.
+template <class T>
+INLINE void write_states(T* array, const Real<T>* sums, T* rows, const Scan<T>& p, Real<T>* vectors, int tokens) {
+    constexpr int lanes = Vector<T>::lanes;
+    if (p.token_major) return add_sums(array, p.groups * p.states, sums, p.states, tokens);
+    add_sums(rows, p.states, sums, p.states, tokens);
+    for (Index n = 0; n < p.states; n += lanes) {
+        const int valid = int(std::min<Index>(lanes, p.states - n));
+        for (int l = 0; l < tokens; l++) vectors[l] = load_some(rows + l * p.states + n, valid);
+        scatter(array + n * p.length, vectors, p.length, valid, tokens, 0);
+    }
+}
+
+// Calls work(i, channel, lanes in use) for every vector of channels of a slice.
+template <class T, class Work>
+INLINE void for_vectors(const Slice& slice, Work work) {
+    constexpr int lanes = Vector<T>::lanes;
+    for (Index channel = slice.first, i = 0; channel < slice.last; channel += lanes, i++)
+        work(i, channel, int(std::min<Index>(lanes, slice.last - channel)));
+}
+
+// A / ln 2 of a vector of channels, from rows (channels, N). Returns the largest.
+template <class T>
+INLINE T read_rates(Real<T>* rate, const T* A, Index N, int valid) {
+    gather(rate, A, N, valid, int(N), 0);
+    Real<T> largest = broadcast<T>(0);
+    for (Index n = 0; n < N; n++) {
+        rate[n] *= Number<T>::log2_e;
+        const Real<T> size = rate[n] > broadcast<T>(0) ? rate[n] : -rate[n];
+        largest = size > largest ? size : largest;
+    }
+    return largest_lane<T>(largest);
+}
+
+template <class T>
+INLINE void read_all_rates(ScanWorkspace<T>& work, const Scan<T>& p, const Slice& slice) {
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        work.largest_rate[i] = read_rates(work.rate + i * p.states, p.A + channel * p.states, p.states, valid);
+    });
+}
+
+// Reads and prepares a chunk of u and delta. Returns the largest |step|.
+template <class T, bool with_slope>
+INLINE T read_inputs(Chunk<T>& chunk, const Scan<T>& p, const Part& part, int ahead) {
+    read_channels(chunk.u, p.u, p, part, ahead);
+    read_channels(chunk.step, p.delta, p, part, ahead);
+    if (p.delta_bias) {
+        const Real<T> bias = load_some(p.delta_bias + part.channel, part.valid);
+        for (int l = 0; l < part.tokens; l++) chunk.step[l] += bias;
+    }
+    return prepare<T, with_slope>(chunk, p.softplus, part.tokens);
+}
+
+template <class T>
+TARGET void forward_slice(const Scan<T>& p, const Slice& slice, char* memory) {
+    ScanWorkspace<T> work(memory, p.states);
+    Chunk<T>& chunk = *work.chunk;
+    const Index N = p.states, chunks = p.chunks();
+    read_all_rates(work, p, slice);
+    clear<T>(work.hidden, SLICE / Vector<T>::lanes * N);
+    for (Index c = 0; c < chunks; c++) {
+        const Index start = c * CHUNK;
+        const int tokens = int(std::min<Index>(CHUNK, p.length - start));
+        const Rows<T> rows = read_states(work, p, slice, start, tokens);
+        for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+            const Part part{slice.batch, channel, start, valid, tokens};
+            Real<T>* hidden = work.hidden + i * N;
+            const T largest_step = read_inputs<T, false>(chunk, p, part, CHUNK);
+            const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
+            const Real<T> direct = p.D ? load_some(p.D + channel, valid) : broadcast<T>(0);
+            for (int l = 0; l < tokens; l++) chunk.y[l] = p.D ? direct * chunk.u[l] : direct;
+            advance_all(chunk, hidden, work.rate + i * N, rows, N, bounded, tokens);
+            write_channels(p.y, chunk.y, p, part, CHUNK);
+            if (!p.kept) return;
+            T* kept = p.kept + (slice.batch * chunks + c) * N * p.channels + channel;
+            for (Index n = 0; n < N; n++) store_some(kept + n * p.channels, hidden[n], valid);
+        });
+    }
+}
+
+template <class T>
+TARGET void backward_slice(const Scan<T>& p, const ScanGradients<T>& d, const Slice& slice, char* memory) {
+    constexpr int lanes = Vector<T>::lanes;
+    ScanWorkspace<T> work(memory, p.states);
+    Chunk<T>& chunk = *work.chunk;
+    const Index N = p.states, chunks = p.chunks(), partial = slice.number * p.batch * p.groups * N * p.length;
+    Real<T> d_direct[SLICE / lanes] = {}, d_bias[SLICE / lanes] = {};
+    read_all_rates(work, p, slice);
+    clear<T>(work.carry, SLICE / lanes * N);
+    clear<T>(work.d_rate, SLICE / lanes * N);
+    for (Index c = chunks - 1; c >= 0; c--) {
+        const Index start = c * CHUNK, shared = partial + shared_at(p, slice, start);
+        const int tokens = int(std::min<Index>(CHUNK, p.length - start));
+        const Rows<T> rows = read_states(work, p, slice, start, tokens);
+        clear<T>(work.dB, sum_vectors<T>(N));
+        clear<T>(work.dC, sum_vectors<T>(N));
+        for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+            const Part part{slice.batch, channel, start, valid, tokens};
+            const T largest_step = read_inputs<T, true>(chunk, p, part, -CHUNK);
+            const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
+            read_channels(chunk.dy, d.dy, p, part, -CHUNK);
+            const T* kept = p.kept + (slice.batch * chunks + c - 1) * N * p.channels + channel;
+            for (Index n = 0; n < N; n++)
+                work.hidden[n] = c ? load_some(kept + n * p.channels, valid) : broadcast<T>(0);
+            const Adjoints<T> all{work.hidden,         work.carry + i * N, work.rate + i * N,
+                                  work.d_rate + i * N, work.dB,            work.dC};
+            retreat_all(chunk, work.hidden, all, rows, N, bounded, tokens);
+            const Real<T> direct = p.D ? load_some(p.D + channel, valid) : broadcast<T>(0);
+            finish_gradients<T>(chunk, direct, d_direct[i], d_bias[i], tokens);
+            write_channels(d.u, chunk.d_input, p, part, -CHUNK);
+            write_channels(d.delta, chunk.d_step, p, part, -CHUNK);
+        });
+        write_states(d.B + shared, work.dB, work.B, p, work.transposed, tokens);
+        write_states(d.C + shared, work.dC, work.C, p, work.transposed, tokens);
+    }
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        const Index row = slice.batch * p.channels + channel;
+        scatter(d.A + row * N, work.d_rate + i * N, N, valid, int(N), 0);
+        store_some(d.D + row, d_direct[i], valid);
+        store_some(d.delta_bias + row, d_bias[i], valid);
+    });
+}

@@ -1,0 +1,77 @@
+"""The native kernels for CPUs: a shared library built by setup.py from ``csrc/``, without torch's or Python's headers.
+
+It lies beside this file and is called through ctypes on the tensors' data. It takes float32 and float64, uses OpenMP
+and the widest vectors the processor has; results do not depend on the number of threads, which is torch's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+INSTRUCTION_SETS = ("portable", "avx2", "avx512")
+#: Tokens between two states that a forward pass keeps for the backward pass; CHUNK in csrc/native.cpp.
+CHECKPOINT_TOKENS = 64
+_REMEDY = (
+    "install a C++ compiler (g++ or clang++) and reinstall, or run `python setup.py build_ext --inplace` in a checkout."
+)
+
+
+def _load(folder: Path) -> tuple[ctypes.CDLL | None, str]:
+    """The library in ``folder``, or None and what is wrong."""
+    candidates = (folder / f"_native{suffix}" for suffix in importlib.machinery.EXTENSION_SUFFIXES)
+    path = next((path for path in candidates if path.exists()), None)
+    if path is None:
+        return None, f"the native scan was not built; {_REMEDY}"
+    try:
+        library = ctypes.CDLL(str(path))
+        built_with = library.native_chunk()
+    except (OSError, AttributeError) as error:
+        return None, f"the native scan does not load ({error}); {_REMEDY}"
+    if built_with != CHECKPOINT_TOKENS:
+        return None, f"the native scan was built from another version of the source; {_REMEDY}"
+    return library, ""
+
+
+_library, _reason = _load(Path(__file__).parent)
+_instruction_set = _library.native_best_instruction_set() if _library else 0
+
+
+def missing() -> str:
+    """Why the library cannot be used, with what to do about it; ``""`` where it can."""
+    return _reason
+
+
+def instruction_set() -> str:
+    """The one of ``INSTRUCTION_SETS`` that the kernels use on this processor."""
+    return INSTRUCTION_SETS[_instruction_set]
+
+
+def slice_channels() -> int:
+    """Channels of which a kernel leaves one partial sum."""
+    return int(_loaded().native_slice())
+
+
+def call(kernel: str, arrays: Iterable[Tensor | ctypes.Array[ctypes.c_int32] | None], sizes: Iterable[int]) -> None:
+    """Run ``kernel`` on contiguous ``arrays``, the first of which decides on the dtype, and ``sizes``.
+
+    Raises ValueError where there is no library and MemoryError where it finds no memory for its workspace.
+    """
+    arrays = list(arrays)
+    dtype = next(array.dtype for array in arrays if isinstance(array, Tensor))
+    function = getattr(_loaded(), f"{kernel}_{str(dtype).removeprefix('torch.')}")
+    pointers = [ctypes.c_void_p(array.data_ptr()) if isinstance(array, Tensor) else array for array in arrays]
+    numbers = [ctypes.c_int64(size) for size in (*sizes, torch.get_num_threads(), _instruction_set)]
+    if not function(*pointers, *numbers):
+        raise MemoryError(f"the native kernel {kernel} found no memory for its workspace")
+
+
+def _loaded() -> ctypes.CDLL:
+    if _library is None:
+        raise ValueError(f"scan backend 'native' cannot run: {_reason}")
+    return _library
