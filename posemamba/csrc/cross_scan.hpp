@@ -10,12 +10,14 @@ struct CrossWorkspace {
     static constexpr int lanes = Vector<T>::lanes;
     static constexpr int vectors = SLICE / lanes;
     Chunk<T>* chunk;
-    Real<T>*rate, *hidden;                       // (N,) forward; backward (vectors of the slice, N)
+    Real<T>*rate, *hidden;                       // (vectors of the slice, N)
     Real<T>*step_weight, *d_step_weight;         // (vectors of the slice, R)
     Real<T>*carry, *d_rate;                      // (vectors of the slice, N)
     Real<T>*d_step, *dB, *dC;                    // partial sums over channels
-    T *rows, *d_rows;                            // (CHUNK, R + 2 N)
+    T *rows, *d_rows;                            // (CHUNK, R + 2 N), the first where limbs are added
+    const T* row[CHUNK];                         // step, B and C of the chunk's tokens
     Index at[CHUNK], limb[CHUNK];                // tokens of the plane
+    T largest_rate[vectors];
 
     static Index bytes(Index N, Index R) {
         const Index of_slice = vectors * (4 * N + 2 * R), sums = sum_vectors<T>(R) + 2 * sum_vectors<T>(N);
@@ -56,35 +58,50 @@ INLINE void find_tokens(CrossWorkspace<T>& work, const CrossScan<T>& p, const Wa
     }
 }
 
+template <class T>
+INLINE void add(T* sum, const T* a, const T* b, Index size) {
+    constexpr int lanes = Vector<T>::lanes;
+    Index i = 0;
+    for (; i + lanes <= size; i += lanes) store(sum + i, load(a + i) + load(b + i));
+    for (; i < size; i++) sum[i] = a[i] + b[i];
+}
+
 // Step, B and C of scan k at the chunk's tokens.
 template <class T>
 INLINE void read_rows(CrossWorkspace<T>& work, const CrossScan<T>& p, Index batch, Index k, int tokens) {
     const Index width = p.width(), stride = p.scans * width;
     const T* selection = p.selection + batch * p.length() * stride + k * width;
     for (int l = 0; l < tokens; l++) {
-        T* row = work.rows + l * width;
-        const T* own = selection + work.at[l] * stride;
-        if (p.walks[k].limbs) {
-            const T* limb = selection + work.limb[l] * stride;
-            for (Index i = 0; i < width; i++) row[i] = own[i] + limb[i];
-        } else {
-            for (Index i = 0; i < width; i++) row[i] = own[i];
-        }
+        work.row[l] = selection + work.at[l] * stride;
+        if (!p.walks[k].limbs) continue;
+        add(work.rows + l * width, work.row[l], selection + work.limb[l] * stride, width);
+        work.row[l] = work.rows + l * width;
     }
 }
 
-// Reads u of scan k at the chunk's tokens and finds the steps. Returns the largest.
+// What scan k has for each channel of a slice.
+template <class T>
+INLINE void read_weights(CrossWorkspace<T>& work, const CrossScan<T>& p, const Slice& slice, Index k) {
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        const Index row = k * p.channels + channel, N = p.states, R = p.rank;
+        work.largest_rate[i] = read_rates(work.rate + i * N, p.A + row * N, N, valid);
+        gather(work.step_weight + i * R, p.step_weight + row * R, R, valid, int(R), 0);
+    });
+}
+
+// Reads u of scan k at the chunk's tokens and finds the steps of a slice's `vector` of channels. Returns the largest.
 template <class T, bool with_slope>
-INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channels& of, Index k, Real<T>* step_weight,
+INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channels& of, Index k, Index vector,
                     int tokens) {
     Chunk<T>& chunk = *work.chunk;
+    const Real<T>* step_weight = work.step_weight + vector * p.rank;
     const T* u = p.u + of.batch * p.length() * p.channels + of.first;
     const Real<T> bias = load_some(p.step_bias + k * p.channels + of.first, of.valid);
     for (int l = 0; l < tokens; l++) chunk.u[l] = load_some(u + work.at[l] * p.channels, of.valid);
     if (p.walks[k].limbs)
         for (int l = 0; l < tokens; l++) chunk.u[l] += load_some(u + work.limb[l] * p.channels, of.valid);
     for (int l = 0; l < tokens; l++) {
-        const T* row = work.rows + l * p.width();
+        const T* row = work.row[l];
         Real<T> step = bias;
         for (Index r = 0; r < p.rank; r++) step += step_weight[r] * row[r];
         chunk.step[l] = step;
@@ -94,34 +111,37 @@ INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channe
 
 template <class T>
 INLINE Rows<T> states_of(CrossWorkspace<T>& work, const CrossScan<T>& p) {
-    return {work.rows + p.rank, work.rows + p.rank + p.states, p.width()};
+    return {work.row, p.rank, p.rank + p.states};
 }
 
+// Scan k of one slice; y is written or, where `added`, added to.
 template <class T>
-TARGET void forward_across(const CrossScan<T>& p, const Channels& of, Index k, T* y, bool add, char* memory) {
+TARGET void forward_across(const CrossScan<T>& p, const Slice& slice, Index k, T* y, bool added, char* memory) {
     CrossWorkspace<T>& work = CrossWorkspace<T>::in(memory, p.states, p.rank);
     Chunk<T>& chunk = *work.chunk;
-    const Index N = p.states, length = p.length(), row = k * p.channels + of.first;
-    const T largest_rate = read_rates(work.rate, p.A + row * N, N, of.valid);
-    const Real<T> direct = load_some(p.skip + row, of.valid);
-    gather(work.step_weight, p.step_weight + row * p.rank, p.rank, of.valid, int(p.rank), 0);
-    clear<T>(work.hidden, N);
-    y += of.batch * length * p.channels + of.first;
+    const Index N = p.states, length = p.length();
+    read_weights(work, p, slice, k);
+    clear<T>(work.hidden, work.vectors * N);
     for (Index start = 0; start < length; start += CHUNK) {
         const int tokens = int(std::min<Index>(CHUNK, length - start));
         find_tokens(work, p, p.walks[k], start, tokens);
-        read_rows(work, p, of.batch, k, tokens);
-        const T largest_step = read_plane<T, false>(work, p, of, k, work.step_weight, tokens);
-        const bool bounded = largest_rate * largest_step <= Number<T>::largest_exponent;
-        for (int l = 0; l < tokens; l++) chunk.y[l] = direct * chunk.u[l];
-        advance_all(chunk, work.hidden, work.rate, states_of(work, p), N, bounded, tokens);
-        for (int l = 0; l < tokens; l++) {
-            T* to = y + work.at[l] * p.channels;
-            store_some(to, add ? load_some(to, of.valid) + chunk.y[l] : chunk.y[l], of.valid);
-        }
-        if (!p.kept) continue;
-        T* kept = p.kept + p.kept_at(of.batch, k, start / CHUNK) + of.first;
-        for (Index n = 0; n < N; n++) store_some(kept + n * p.channels, work.hidden[n], of.valid);
+        read_rows(work, p, slice.batch, k, tokens);
+        for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+            Real<T>* hidden = work.hidden + i * N;
+            const T largest_step = read_plane<T, false>(work, p, {slice.batch, channel, valid}, k, i, tokens);
+            const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
+            const Real<T> direct = load_some(p.skip + k * p.channels + channel, valid);
+            for (int l = 0; l < tokens; l++) chunk.y[l] = direct * chunk.u[l];
+            advance_all(chunk, hidden, work.rate + i * N, states_of(work, p), N, bounded, tokens);
+            T* out = y + slice.batch * length * p.channels + channel;
+            for (int l = 0; l < tokens; l++) {
+                T* to = out + work.at[l] * p.channels;
+                store_some(to, added ? load_some(to, valid) + chunk.y[l] : chunk.y[l], valid);
+            }
+            if (!p.kept) return;
+            T* kept = p.kept + p.kept_at(slice.batch, k, start / CHUNK) + channel;
+            for (Index n = 0; n < N; n++) store_some(kept + n * p.channels, hidden[n], valid);
+        });
     }
 }
 
@@ -147,7 +167,7 @@ APART void retreat_steps(CrossWorkspace<T>& work, const CrossScan<T>& p, const R
         Real<T>* sums = work.d_step + sums_of<T>(r);
         for (int l = 0; l < tokens; l++) {
             const Real<T> d_step = work.chunk->d_step[l];
-            const T* row = work.rows + l * p.width() + r;
+            const T* row = work.row[l] + r;
             Real<T> terms[together];
             for (int i = 0; i < together; i++) {
                 terms[i] = d_step * weight[r + i];
@@ -168,9 +188,8 @@ INLINE void add_rows(CrossWorkspace<T>& work, const CrossScan<T>& p, T* d_select
     for (int l = 0; l < tokens; l++) {
         const T* row = work.d_rows + l * width;
         T *own = d_selection + work.at[l] * stride + k * width, *limb = d_selection + work.limb[l] * stride + k * width;
-        for (Index i = 0; i < width; i++) own[i] += row[i];
-        if (limbs)
-            for (Index i = 0; i < width; i++) limb[i] += row[i];
+        add(own, own, row, width);
+        if (limbs) add(limb, limb, row, width);
     }
 }
 
@@ -182,15 +201,10 @@ TARGET void backward_across(const CrossScan<T>& p, const CrossGradients<T>& d, c
     CrossWorkspace<T>& work = CrossWorkspace<T>::in(memory, p.states, p.rank);
     Chunk<T>& chunk = *work.chunk;
     const Index N = p.states, R = p.rank, length = p.length();
-    const bool limbs = p.walks[k].limbs && d.through_limbs;
+    const bool limbs = p.walks[k].limbs;
     T* d_selection = d.selection + (slice.number * p.batch + slice.batch) * length * p.scans * p.width();
     Real<T> d_direct[vectors] = {}, d_bias[vectors] = {};
-    T largest_rate[vectors];
-    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
-        const Index row = k * p.channels + channel;
-        largest_rate[i] = read_rates(work.rate + i * N, p.A + row * N, N, valid);
-        gather(work.step_weight + i * R, p.step_weight + row * R, R, valid, int(R), 0);
-    });
+    read_weights(work, p, slice, k);
     clear<T>(work.carry, vectors * N);
     clear<T>(work.d_rate, vectors * N);
     clear<T>(work.d_step_weight, vectors * R);
@@ -204,8 +218,8 @@ TARGET void backward_across(const CrossScan<T>& p, const CrossGradients<T>& d, c
         clear<T>(work.dC, sum_vectors<T>(N));
         for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
             const Channels of{slice.batch, channel, valid};
-            const T largest_step = read_plane<T, true>(work, p, of, k, work.step_weight + i * R, tokens);
-            const bool bounded = largest_rate[i] * largest_step <= Number<T>::largest_exponent;
+            const T largest_step = read_plane<T, true>(work, p, of, k, i, tokens);
+            const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
             const T* dy = d.y + slice.batch * length * p.channels + channel;
             for (int l = 0; l < tokens; l++) chunk.dy[l] = load_some(dy + work.at[l] * p.channels, valid);
             const T* kept = c ? p.kept + p.kept_at(slice.batch, k, c - 1) + channel : nullptr;

@@ -25,6 +25,7 @@ using Index = std::int64_t;
 
 constexpr int CHUNK = 64;       // tokens between two checkpoints; checkpoint.TOKENS in Python
 constexpr int SLICE = 64;       // channels of one task, a multiple of the lanes of every variant
+constexpr int HALF_SLICE = 32;  // of one that shares no sums with others
 constexpr int TOGETHER = 4;     // states in registers at a time
 constexpr int ALIGNMENT = 64;
 
@@ -98,7 +99,6 @@ struct CrossGradients {
     T* selection;                 // (slices, B, L, K, R + 2 N), a plane
     T *A, *step_weight;           // (B, K, D, N), (B, K, D, R)
     T *skip, *step_bias;          // (B, K, D)
-    bool through_limbs;           // whether u has a gradient as a limb, too
 };
 
 // ---- one kernel for each instruction set ----
@@ -154,7 +154,7 @@ struct Kernel {
     void (*scan_forward)(const Scan<T>&, const Slice&, char*);
     void (*scan_backward)(const Scan<T>&, const ScanGradients<T>&, const Slice&, char*);
     Index (*cross_bytes)(Index, Index);
-    void (*cross_forward)(const CrossScan<T>&, const Channels&, Index, T*, bool, char*);
+    void (*cross_forward)(const CrossScan<T>&, const Slice&, Index, T*, bool, char*);
     void (*cross_backward)(const CrossScan<T>&, const CrossGradients<T>&, const Slice&, Index, char*);
 };
 
@@ -194,30 +194,34 @@ bool for_each_task(Index tasks, Index bytes, int threads, Work work) {
     return true;
 }
 
-// Every slice of every group and batch entry, of `channels` in all.
-template <class Work>
-bool for_each_slice(Index batch, Index groups, Index channels, Index bytes, int threads, Work work) {
-    const Index per_group = channels / groups, slices = (per_group + SLICE - 1) / SLICE;
-    return for_each_task(batch * groups * slices, bytes, threads, [&](Index task, char* memory) {
-        const Index number = task % slices, group = task / slices % groups;
-        const Index first = group * per_group + number * SLICE;
-        work(Slice{task / slices / groups, group, number, first, std::min(first + SLICE, (group + 1) * per_group)},
-             memory);
-    });
+// Slice `number` of `per_slice` channels of a group of a batch entry, of `channels` in all.
+Slice slice_of(Index number, Index groups, Index channels, Index per_slice) {
+    const Index per_group = channels / groups, slices = (per_group + per_slice - 1) / per_slice;
+    const Index group = number / slices % groups, in_group = number % slices, first = group * per_group;
+    return {number / slices / groups, group, in_group, first + in_group * per_slice,
+            first + std::min((in_group + 1) * per_slice, per_group)};
+}
+
+Index slices_of(Index batch, Index groups, Index channels, Index per_slice) {
+    return batch * groups * ((channels / groups + per_slice - 1) / per_slice);
 }
 
 template <class T>
 bool forward(const Scan<T>& p, int threads, int instruction_set) {
     const Kernel<T> k = kernel<T>(instruction_set);
-    return for_each_slice(p.batch, p.groups, p.channels, k.scan_bytes(p.states), threads,
-                          [&](const Slice& slice, char* memory) { k.scan_forward(p, slice, memory); });
+    return for_each_task(slices_of(p.batch, p.groups, p.channels, SLICE), k.scan_bytes(p.states), threads,
+                         [&](Index task, char* memory) {
+                             k.scan_forward(p, slice_of(task, p.groups, p.channels, SLICE), memory);
+                         });
 }
 
 template <class T>
 bool backward(const Scan<T>& p, const ScanGradients<T>& d, int threads, int instruction_set) {
     const Kernel<T> k = kernel<T>(instruction_set);
-    return for_each_slice(p.batch, p.groups, p.channels, k.scan_bytes(p.states), threads,
-                          [&](const Slice& slice, char* memory) { k.scan_backward(p, d, slice, memory); });
+    return for_each_task(slices_of(p.batch, p.groups, p.channels, SLICE), k.scan_bytes(p.states), threads,
+                         [&](Index task, char* memory) {
+                             k.scan_backward(p, d, slice_of(task, p.groups, p.channels, SLICE), memory);
+                         });
 }
 
 // y (B, L, D) as the sum of a plane for each scan, in the order of scans.
@@ -231,23 +235,21 @@ void add_planes(T* y, const T* planes, Index scans, Index size, int threads) {
     }
 }
 
-// A thread takes a vector of channels through all scans, so that they can be added in place. Where that would leave
-// threads idle, each scan is a task with a plane of its own; the sum is the same.
+// A thread takes a slice through all scans, so that they can be added in place. Where that would leave threads idle,
+// each scan is a task with a plane of its own; the sum is the same.
 template <class T>
 bool cross_forward(const CrossScan<T>& p, T* y, int threads, int instruction_set) {
     const Kernel<T> kernels = kernel<T>(instruction_set);
-    const Index vectors = (p.channels + kernels.lanes - 1) / kernels.lanes, tasks = p.batch * vectors;
-    const Index size = p.batch * p.length() * p.channels;
-    const bool apart = p.scans > 1 && tasks < 4 * threads && tasks % threads;
+    const Index slices = slices_of(p.batch, 1, p.channels, HALF_SLICE), size = p.batch * p.length() * p.channels;
+    const bool apart = p.scans > 1 && slices < 4 * threads && slices % threads;
     T* planes = apart ? new (std::nothrow) T[size_t(p.scans * size)] : nullptr;
-    const Index scans_of_task = planes ? 1 : p.scans;
+    const Index together = planes ? 1 : p.scans;  // scans of one task
     const bool done = for_each_task(
-        tasks * p.scans / scans_of_task, kernels.cross_bytes(p.states, p.rank), threads, [&](Index task, char* memory) {
-            const Index first = task % vectors * kernels.lanes, batch = task / vectors % p.batch;
-            const Channels of{batch, first, int(std::min<Index>(kernels.lanes, p.channels - first))};
-            const Index from = task / tasks;
-            for (Index k = from; k < from + scans_of_task; k++)
-                kernels.cross_forward(p, of, k, planes ? planes + k * size : y, !planes && k > 0, memory);
+        slices * p.scans / together, kernels.cross_bytes(p.states, p.rank), threads, [&](Index task, char* memory) {
+            const Slice slice = slice_of(task % slices, 1, p.channels, HALF_SLICE);
+            const Index first = task / slices;
+            for (Index k = first; k < first + together; k++)
+                kernels.cross_forward(p, slice, k, planes ? planes + k * size : y, !planes && k > 0, memory);
         });
     if (planes && done) add_planes(y, planes, p.scans, size, threads);
     delete[] planes;
@@ -257,10 +259,11 @@ bool cross_forward(const CrossScan<T>& p, T* y, int threads, int instruction_set
 template <class T>
 bool cross_backward(const CrossScan<T>& p, const CrossGradients<T>& d, int threads, int instruction_set) {
     const Kernel<T> kernels = kernel<T>(instruction_set);
-    return for_each_slice(p.batch, 1, p.channels, kernels.cross_bytes(p.states, p.rank), threads,
-                          [&](const Slice& slice, char* memory) {
-                              for (Index k = 0; k < p.scans; k++) kernels.cross_backward(p, d, slice, k, memory);
-                          });
+    return for_each_task(slices_of(p.batch, 1, p.channels, SLICE), kernels.cross_bytes(p.states, p.rank), threads,
+                         [&](Index task, char* memory) {
+                             const Slice slice = slice_of(task, 1, p.channels, SLICE);
+                             for (Index k = 0; k < p.scans; k++) kernels.cross_backward(p, d, slice, k, memory);
+                         });
 }
 
 }  // namespace
@@ -307,11 +310,10 @@ int native_best_instruction_set() { return best_instruction_set(); }
                               const Index* limbs, T* kept,                                                          \
                               T* d_u, T* d_selection, T* d_step_weight, T* d_step_bias, T* d_skip, T* d_A,          \
                               Index batch, Index frames, Index joints, Index scans, Index channels, Index states,   \
-                              Index rank, Index through_limbs, Index threads, Index instruction_set) {              \
+                              Index rank, Index threads, Index instruction_set) {                                   \
         const CrossScan<T> p{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks), limbs, \
                              kept, batch, frames, joints, scans, channels, states, rank};                           \
-        const CrossGradients<T> d{dy, d_u, d_selection, d_A, d_step_weight, d_skip, d_step_bias,                    \
-                                  through_limbs != 0};                                                              \
+        const CrossGradients<T> d{dy, d_u, d_selection, d_A, d_step_weight, d_skip, d_step_bias};                   \
         return cross_backward(p, d, int(threads), int(instruction_set));                                            \
     }
 // clang-format on

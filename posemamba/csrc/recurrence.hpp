@@ -12,13 +12,13 @@ struct Chunk {
     Real<T> hidden[CHUNK * TOGETHER], decay[CHUNK * TOGETHER];
 };
 
-// What all channels of a group share at the chunk's tokens, from the first of some states on.
+// What all channels of a group share at the chunk's tokens: B and C of some states, each `row[l]` plus where they begin.
 template <class T>
 struct Rows {
-    const T *B, *C;  // (tokens, N)
-    Index stride;    // from token to token
+    const T* const* row;  // (tokens,)
+    Index B, C;
 
-    TARGET Rows from(Index n) const { return {B + n, C + n, stride}; }
+    TARGET Rows from(Index n) const { return {row, B + n, C + n}; }
 };
 
 // From delta with its bias, which is in chunk.step, to the step itself. Returns the largest |step|.
@@ -49,7 +49,7 @@ APART void advance(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T
     for (int n = 0; n < states; n++) h[n] = hidden[n];
     for (int l = 0; l < tokens; l++) {
         const Real<T> step = chunk.step[l], input = chunk.input[l];
-        const T *B = rows.B + l * rows.stride, *C = rows.C + l * rows.stride;
+        const T *B = rows.row[l] + rows.B, *C = rows.row[l] + rows.C;
         Real<T> sum = kept ? broadcast<T>(0) : chunk.y[l];
 #pragma GCC unroll 8
         for (int n = 0; n < states; n++) {
@@ -118,7 +118,7 @@ APART void retreat(Chunk<T>& chunk, const Adjoints<T>& of, Rows<T> rows, int tok
     }
     for (int l = tokens - 1; l >= 0; l--) {
         const Real<T>* before = l ? chunk.hidden + (l - 1) * states : of.entering;
-        const T *B = rows.B + l * rows.stride, *C = rows.C + l * rows.stride;
+        const T *B = rows.row[l] + rows.B, *C = rows.row[l] + rows.C;
         const Real<T> dy = chunk.dy[l], input = chunk.input[l], step = chunk.step[l];
         Real<T> d_input = chunk.d_input[l], d_step = chunk.d_step[l], dB[states], dC[states];
         for (int n = 0; n < states; n++) {
@@ -216,8 +216,10 @@ APART void add_sums(T* rows, Index stride, const Real<T>* sums, Index N, int tok
     for_states<summed_together<T>>(N, [&](auto states, Index n) TARGET {
         const Real<T>* vectors = sums + sums_of<T>(n);
         for (int l = 0; l < tokens; l++) {
-            T total[states] = {};
-            for (int lane = 0; lane < lanes; lane++) total[lane % states] += vectors[l][lane];
+            T total[states] = {}, parts[lanes];
+            store(parts, vectors[l]);
+            for (int lane = 0; lane < lanes; lane += states)
+                for (int i = 0; i < states; i++) total[i] += parts[lane + i];
             for (int i = 0; i < states; i++) rows[l * stride + n + i] = total[i];
         }
     });

@@ -13,12 +13,13 @@ struct ScanWorkspace {
     Real<T>*rate, *hidden, *carry, *d_rate;  // (vectors of the slice, N)
     Real<T>*dB, *dC;                         // partial sums over channels
     Real<T>* transposed;                     // (CHUNK,) vectors of states
-    T *B, *C;                                // (CHUNK, N) where they are transposed; backward also their gradients
+    T* shared;                               // (CHUNK, 2 N): B and C where they are transposed, and their gradients
+    const T** row;                           // (CHUNK,) of B and C
     T largest_rate[SLICE / lanes];
 
     static Index bytes(Index N) {
         const Index vectors = 4 * (SLICE / lanes) * N + 2 * sum_vectors<T>(N) + CHUNK;
-        return sizeof(Chunk<T>) + vectors * sizeof(Real<T>) + 2 * CHUNK * N * sizeof(T);
+        return sizeof(Chunk<T>) + vectors * sizeof(Real<T>) + 2 * CHUNK * N * sizeof(T) + CHUNK * sizeof(T*);
     }
 
     ScanWorkspace(char* memory, Index N) {
@@ -31,8 +32,8 @@ struct ScanWorkspace {
         dB = d_rate + vectors;
         dC = dB + sum_vectors<T>(N);
         transposed = dC + sum_vectors<T>(N);
-        B = reinterpret_cast<T*>(transposed + CHUNK);
-        C = B + CHUNK * N;
+        row = reinterpret_cast<const T**>(transposed + CHUNK);
+        shared = reinterpret_cast<T*>(row + CHUNK);
     }
 };
 
@@ -48,7 +49,10 @@ INLINE void read_channels(Real<T>* vectors, const T* array, const Scan<T>& p, co
         return gather(vectors, array + (part.batch * p.channels + part.channel) * p.length + part.start, p.length,
                       part.valid, part.tokens, ahead);
     const T* from = array + (part.batch * p.length + part.start) * p.channels + part.channel;
-    for (int l = 0; l < part.tokens; l++) vectors[l] = load_some(from + l * p.channels, part.valid);
+    for (int l = 0; l < part.tokens; l++) {
+        __builtin_prefetch(from + (l + ahead) * p.channels);
+        vectors[l] = load_some(from + l * p.channels, part.valid);
+    }
 }
 
 template <class T>
@@ -57,7 +61,10 @@ INLINE void write_channels(T* array, const Real<T>* vectors, const Scan<T>& p, c
         return scatter(array + (part.batch * p.channels + part.channel) * p.length + part.start, vectors, p.length,
                        part.valid, part.tokens, ahead);
     T* to = array + (part.batch * p.length + part.start) * p.channels + part.channel;
-    for (int l = 0; l < part.tokens; l++) store_some(to + l * p.channels, vectors[l], part.valid);
+    for (int l = 0; l < part.tokens; l++) {
+        __builtin_prefetch(to + (l + ahead) * p.channels, 1);
+        store_some(to + l * p.channels, vectors[l], part.valid);
+    }
 }
 
 // Where the B or C of a slice's group begins at token `start`, and the distance of two tokens.
@@ -73,29 +80,33 @@ INLINE void transpose_states(T* rows, const T* array, const Scan<T>& p, Real<T>*
     for (Index n = 0; n < p.states; n += lanes) {
         const int valid = int(std::min<Index>(lanes, p.states - n));
         gather(vectors, array + n * p.length, p.length, valid, tokens, 0);
-        for (int l = 0; l < tokens; l++) store_some(rows + l * p.states + n, vectors[l], valid);
+        for (int l = 0; l < tokens; l++) store_some(rows + l * 2 * p.states + n, vectors[l], valid);
     }
 }
 
 template <class T>
 INLINE Rows<T> read_states(ScanWorkspace<T>& work, const Scan<T>& p, const Slice& slice, Index start, int tokens) {
-    const T *B = p.B + shared_at(p, slice, start), *C = p.C + shared_at(p, slice, start);
-    if (p.token_major) return {B, C, p.groups * p.states};
-    transpose_states(work.B, B, p, work.transposed, tokens);
-    transpose_states(work.C, C, p, work.transposed, tokens);
-    return {work.B, work.C, p.states};
+    const Index at = shared_at(p, slice, start);
+    if (p.token_major) {
+        for (int l = 0; l < tokens; l++) work.row[l] = p.B + at + l * p.groups * p.states;
+        return {work.row, 0, p.C - p.B};
+    }
+    transpose_states(work.shared, p.B + at, p, work.transposed, tokens);
+    transpose_states(work.shared + p.states, p.C + at, p, work.transposed, tokens);
+    for (int l = 0; l < tokens; l++) work.row[l] = work.shared + l * 2 * p.states;
+    return {work.row, 0, p.states};
 }
 
-// The gradient of B or C of a chunk from its partial sums; `rows` (CHUNK, N) is overwritten.
+// The gradient of B or C of a chunk from its partial sums; work.shared is overwritten.
 template <class T>
-INLINE void write_states(T* array, const Real<T>* sums, T* rows, const Scan<T>& p, Real<T>* vectors, int tokens) {
+INLINE void write_states(T* array, const Real<T>* sums, ScanWorkspace<T>& work, const Scan<T>& p, int tokens) {
     constexpr int lanes = Vector<T>::lanes;
     if (p.token_major) return add_sums(array, p.groups * p.states, sums, p.states, tokens);
-    add_sums(rows, p.states, sums, p.states, tokens);
+    add_sums(work.shared, p.states, sums, p.states, tokens);
     for (Index n = 0; n < p.states; n += lanes) {
         const int valid = int(std::min<Index>(lanes, p.states - n));
-        for (int l = 0; l < tokens; l++) vectors[l] = load_some(rows + l * p.states + n, valid);
-        scatter(array + n * p.length, vectors, p.length, valid, tokens, 0);
+        for (int l = 0; l < tokens; l++) work.transposed[l] = load_some(work.shared + l * p.states + n, valid);
+        scatter(array + n * p.length, work.transposed, p.length, valid, tokens, 0);
     }
 }
 
@@ -198,8 +209,8 @@ TARGET void backward_slice(const Scan<T>& p, const ScanGradients<T>& d, const Sl
             write_channels(d.u, chunk.d_input, p, part, -CHUNK);
             write_channels(d.delta, chunk.d_step, p, part, -CHUNK);
         });
-        write_states(d.B + shared, work.dB, work.B, p, work.transposed, tokens);
-        write_states(d.C + shared, work.dC, work.C, p, work.transposed, tokens);
+        write_states(d.B + shared, work.dB, work, p, tokens);
+        write_states(d.C + shared, work.dC, work, p, tokens);
     }
     for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
         const Index row = slice.batch * p.channels + channel;

@@ -33,6 +33,14 @@ INLINE void store(T* to, Real<T> value) {
     std::memcpy(to, &value, sizeof value);
 }
 
+// Keeps the compiler from joining the product x to the sums after it: the recurrence has more multiplications, fused or
+// not, than the processor has units for, while those for additions are idle.
+#if defined(__x86_64__) && !defined(__clang__)
+#define OPAQUE(x) asm("" : "+v"(x))
+#else
+#define OPAQUE(x)
+#endif
+
 // ---- elementary functions ----
 
 // Comparisons are written so that NaN stays NaN.
@@ -86,6 +94,7 @@ INLINE Real<T> power(Real<T> f, Real<T> rounded) {
 template <class T, bool bounded>
 INLINE Real<T> exp2(Real<T> x) {
     if constexpr (!bounded) x = at_most<T>(at_least<T>(x, Number<T>::exponent_of_zero), Number<T>::exponent_of_huge);
+    OPAQUE(x);
     const Real<T> rounded = x + rounding_shift<T>;
     return power<T>(x - (rounded - rounding_shift<T>), rounded);
 }
@@ -220,3 +229,5 @@ APART void scatter(T* rows, const Real<T>* vectors, Index stride, int valid, int
     for (int l = whole; l < tokens; l++)
         for (int lane = 0; lane < valid; lane++) rows[lane * stride + l] = vectors[l][lane];
 }
+
+#undef OPAQUE

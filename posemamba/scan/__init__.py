@@ -18,7 +18,7 @@ from posemamba.scan import cost as _cost  # noqa: F401  registers formulas
 from posemamba.scan import mamba_ssm, operator, reference
 from posemamba.scan.backend import BACKENDS, available, resolve
 
-__all__ = ["BACKENDS", "available", "resolve", "selective_scan"]
+__all__ = ["BACKENDS", "available", "is_abstract", "is_watched", "resolve", "selective_scan"]
 
 
 def selective_scan(
@@ -48,13 +48,13 @@ def selective_scan(
     """
     B, C = (x[:, None] if x.dim() == 3 else x for x in (B, C))  # (B, K, N, L)
     _check(u, delta, A, B, C, D, delta_bias)
-    if _is_abstract(u):
+    if is_abstract(u):
         backend = name = "auto"
     else:
         name = resolve(backend, u)
     arguments = (u, delta, A, B, C, D, delta_bias)
     needs_gradient = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in arguments)
-    watched = not needs_gradient and _is_watched()
+    watched = not needs_gradient and is_watched()
     if name == "mamba-ssm":
         if watched:
             return operator.selective_scan(*arguments, delta_softplus, name, False)[0]
@@ -69,7 +69,7 @@ def selective_scan(
     return y.to(u.dtype)
 
 
-def _is_abstract(u: Tensor) -> bool:
+def is_abstract(u: Tensor) -> bool:
     """Whether this is a trace or a tensor without numbers.
 
     Then the scan is one operator, whichever backend would run: counters see it by name, and the recurrence is not
@@ -80,7 +80,7 @@ def _is_abstract(u: Tensor) -> bool:
     return bool(torch.jit.is_tracing()) or isinstance(u, FakeTensor)  # type: ignore[attr-defined]
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
     """Whether a counter or timer looks on in torch's dispatcher, which sees the scan only as an operator."""
     return not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
 

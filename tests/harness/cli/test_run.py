@@ -220,3 +220,19 @@ def test_the_same_weights_scored_again_in_sixteen_bits(
     shown = " ".join(out.split())
     assert "posemamba-xs (precision=bf16)" in shown
     assert "posemamba-xs (precision=fp32)" in shown
+
+
+def test_a_run_whose_model_cannot_do_sixteen_bits_is_not_scored_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
+    common = ["--threads", "1", "--results", str(tmp_path)]
+    code, _, err = harness(
+        "run", "--model", "tests.harness.measurement.lifters:half_refusing", "--frames", "9", "--steps", "1", *common,
+        "--data", "synthetic:train_minutes=0.2,test_minutes=0.1", capsys=capsys,
+    )  # fmt: skip
+    assert code == 0, err
+    (trained,) = Store(tmp_path).latest()
+    words = ["evaluate", "--run", trained["id"], "--precision", "bf16", *common]
+    require_refused(words, "half_refusing cannot be run in it on cpu", capsys)
+    assert Store(tmp_path).latest() == [trained]
