@@ -42,9 +42,7 @@ def walks(directions: Sequence[Direction]) -> list[int]:
     ]
 
 
-_INPUTS = (
-    "Tensor u, Tensor selection, Tensor step_weight, Tensor step_bias, Tensor A, Tensor skip, Tensor? limbs, int[] walks"
-)
+_INPUTS = "Tensor u, Tensor selection, Tensor step_weight, Tensor step_bias, Tensor A, Tensor skip, Tensor? limbs, int[] walks"
 
 
 @torch.library.custom_op(
@@ -118,9 +116,7 @@ def cross_scan_backward(
     states: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of u, selection, step_weight, step_bias, A and skip."""
-    dy, u, selection, step_weight, step_bias, A, skip = _contiguous(
-        dy, u, selection, step_weight, step_bias, A, skip
-    )
+    dy, u, selection, step_weight, step_bias, A, skip = _contiguous(dy, u, selection, step_weight, step_bias, A, skip)
     batch, channels = u.shape[0], u.shape[-1]
     slices = -(-channels // native.slice_channels())
     du, dselection = torch.zeros_like(u), selection.new_zeros(slices, *selection.shape)
@@ -169,6 +165,11 @@ cross_scan.register_autograd(_backward, setup_context=_setup_context)
 
 def _contiguous(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.contiguous() for tensor in tensors)
+
+
+def c_walks(directions: Sequence[Direction]) -> ctypes.Array[ctypes.c_int32]:
+    """:func:`walks` as the kernel reads them."""
+    return _c_array(walks(directions))
 
 
 def _c_array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int32]:

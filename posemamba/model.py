@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from posemamba import native_block
 from posemamba.block import BLOCK_NORM_EPS, SpatioTemporalBlock
 from posemamba.config import PoseMambaConfig
 from posemamba.official import official_name
@@ -47,13 +48,14 @@ class PoseMamba(nn.Module):
         self._check(keypoints)
         x = self.joint_embedding(keypoints)  # (B, T, J, C)
         x = self.dropout(x + self.spatial_position)
+        memory = native_block.Workspace()
         for depth, (spatial_block, temporal_block) in enumerate(
             zip(self.spatial_blocks, self.temporal_blocks, strict=True)
         ):
-            x = self.spatial_norm(spatial_block(x))
+            x = _apply(spatial_block, self.spatial_norm, x, memory)
             if depth == 0:
                 x = self.dropout(x + self._temporal_position(x.shape[1]))
-            x = self.temporal_norm(temporal_block(x))
+            x = _apply(temporal_block, self.temporal_norm, x, memory)
         return self.head(self.head_norm(x))  # (B, T, J, 3)
 
     def official_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -97,6 +99,13 @@ class PoseMamba(nn.Module):
 def build(config: PoseMambaConfig) -> PoseMamba:
     """The network that ``config`` describes, freshly initialised."""
     return PoseMamba(config)
+
+
+def _apply(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor, memory: native_block.Workspace) -> Tensor:
+    """The norm of a block's output; what ``x`` holds may be overwritten where there are no gradients."""
+    if native_block.takes(block, norm, x):
+        return native_block.run(block, norm, x, memory)
+    return norm(block(x))
 
 
 def _blocks(config: PoseMambaConfig) -> nn.ModuleList:

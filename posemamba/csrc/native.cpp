@@ -3,13 +3,16 @@
 //   recurrence.hpp      the selective scan of a chunk, forward and backward (formulas: scan/reference.py, chunked.py)
 //   selective_scan.hpp  of sequences, as mamba-ssm has them
 //   cross_scan.hpp      of the plane that PoseMamba scans in four ways (formulas: block.py)
+//   block.hpp           the rest of a block, where no gradients are wanted (formulas: block.py)
 //
 // Needs neither Python nor torch to compile. Flags that change the state of the process, such as the flush-to-zero
 // that -ffast-math switches on when a library is loaded, must not be used.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -27,6 +30,7 @@ constexpr int CHUNK = 64;       // tokens between two checkpoints; checkpoint.TO
 constexpr int SLICE = 64;       // channels of one task, a multiple of the lanes of every variant
 constexpr int HALF_SLICE = 32;  // of one that shares no sums with others
 constexpr int TOGETHER = 4;     // states in registers at a time
+constexpr int TILE = 24;        // tokens of a block's products, a multiple of every number of rows in registers
 constexpr int ALIGNMENT = 64;
 
 // Letters as in Python: B batch, K groups or scans, D channels of one, N states, R rank of the step, L tokens.
@@ -101,6 +105,23 @@ struct CrossGradients {
     T *skip, *step_bias;          // (B, K, D)
 };
 
+// A block in inference. C dim, H hidden channels of the MLP, S = K (R + 2 N); matrices are (out, in).
+template <class T>
+struct Block {
+    CrossScan<T> scan;            // its u and selection are written here
+    T* x;                         // (B, L, C), overwritten by what comes out
+    T *features, *u, *selection;  // (B, L, D), (B, L, D), (B, L, S): memory to work in
+    T* y;                         // (B, L, D), may be that of the features
+    const T *scan_norm_weight, *scan_norm_bias, *input_projection;        // (C,), (C,), (2 D, C)
+    const T *convolution_weight, *convolution_bias, *selection_weight;    // (D, 3, 3), (D,), (S, D)
+    const T *output_norm_weight, *output_norm_bias, *output_projection;   // (D,), (D,), (C, D)
+    const T *mlp_norm_weight, *mlp_norm_bias;                             // (C,)
+    const T *expand_weight, *expand_bias, *contract_weight, *contract_bias;  // (H, C), (H,), (C, H), (C,)
+    const T *last_norm_weight, *last_norm_bias;                           // (C,)
+    const T* epsilon;             // (4,) of scan_norm, output_norm, mlp_norm, last_norm
+    Index dim, hidden;
+};
+
 // ---- one kernel for each instruction set ----
 
 #define INLINE TARGET static inline __attribute__((always_inline))
@@ -156,12 +177,21 @@ struct Kernel {
     Index (*cross_bytes)(Index, Index);
     void (*cross_forward)(const CrossScan<T>&, const Slice&, Index, T*, bool, char*);
     void (*cross_backward)(const CrossScan<T>&, const CrossGradients<T>&, const Slice&, Index, char*);
+    Index packed_bytes;
+    Index (*packed_size)(const Block<T>&);
+    Index (*block_bytes)(const Block<T>&);
+    void (*pack_block)(const Block<T>&, T*, void*);
+    void (*features)(const Block<T>&, const void*, Index, int, char*);
+    void (*plane)(const Block<T>&, const void*, Index, int, char*);
+    void (*finish)(const Block<T>&, const void*, Index, int, char*);
 };
 
 template <template <class> class Variant, class T>
 constexpr Kernel<T> kernel_of = {
     Variant<T>::lanes,       Variant<T>::scan_bytes,    Variant<T>::scan_forward,  Variant<T>::scan_backward,
-    Variant<T>::cross_bytes, Variant<T>::cross_forward, Variant<T>::cross_backward};
+    Variant<T>::cross_bytes, Variant<T>::cross_forward, Variant<T>::cross_backward, Variant<T>::packed_bytes,
+    Variant<T>::packed_size, Variant<T>::block_bytes,   Variant<T>::pack_block,     Variant<T>::features,
+    Variant<T>::plane,       Variant<T>::finish};
 
 template <class T>
 Kernel<T> kernel(int instruction_set) {
@@ -266,6 +296,28 @@ bool cross_backward(const CrossScan<T>& p, const CrossGradients<T>& d, int threa
                          });
 }
 
+struct Free {
+    void operator()(void* memory) const { ::operator delete(memory, std::align_val_t(ALIGNMENT)); }
+};
+
+template <class T>
+bool block(const Block<T>& p, int threads, int instruction_set) {
+    const Kernel<T> kernels = kernel<T>(instruction_set);
+    const Index tokens = p.scan.batch * p.scan.length(), tiles = (tokens + TILE - 1) / TILE;
+    const size_t head = size_t(kernels.packed_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    const size_t bytes = head + size_t(kernels.packed_size(p)) * sizeof(T);
+    const std::unique_ptr<void, Free> packed(::operator new(bytes, std::align_val_t(ALIGNMENT), std::nothrow));
+    if (!packed) return false;
+    kernels.pack_block(p, reinterpret_cast<T*>(static_cast<char*>(packed.get()) + head), packed.get());
+    const auto pass = [&](auto work) {
+        return for_each_task(tiles, kernels.block_bytes(p), threads, [&](Index tile, char* memory) {
+            work(p, packed.get(), tile * TILE, int(std::min<Index>(TILE, tokens - tile * TILE)), memory);
+        });
+    };
+    return pass(kernels.features) && pass(kernels.plane) && cross_forward(p.scan, p.y, threads, instruction_set) &&
+           pass(kernels.finish);
+}
+
 }  // namespace
 
 extern "C" {
@@ -316,8 +368,33 @@ int native_best_instruction_set() { return best_instruction_set(); }
         const CrossGradients<T> d{dy, d_u, d_selection, d_A, d_step_weight, d_skip, d_step_bias};                   \
         return cross_backward(p, d, int(threads), int(instruction_set));                                            \
     }
+// The block's arrays, in the order of its fields from x on; then those of its scan.
+#define DEFINE_BLOCK(T, NAME)                                                                                       \
+    int block_##NAME(T* x, T* features, T* u, T* selection, T* y,                                                   \
+                     const T* scan_norm_weight, const T* scan_norm_bias, const T* input_projection,                 \
+                     const T* convolution_weight, const T* convolution_bias, const T* selection_weight,             \
+                     const T* output_norm_weight, const T* output_norm_bias, const T* output_projection,            \
+                     const T* mlp_norm_weight, const T* mlp_norm_bias,                                              \
+                     const T* expand_weight, const T* expand_bias,                                                  \
+                     const T* contract_weight, const T* contract_bias,                                              \
+                     const T* last_norm_weight, const T* last_norm_bias, const T* epsilon,                          \
+                     const T* step_weight, const T* step_bias, const T* skip, const T* A,                           \
+                     const void* walks, const Index* limbs,                                                         \
+                     Index batch, Index frames, Index joints, Index scans, Index channels, Index states,            \
+                     Index rank, Index dim, Index hidden, Index threads, Index instruction_set) {                   \
+        const CrossScan<T> scan{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks),     \
+                                limbs, nullptr, batch, frames, joints, scans, channels, states, rank};              \
+        const Block<T> p{scan, x, features, u, selection, y, scan_norm_weight, scan_norm_bias, input_projection,    \
+                         convolution_weight, convolution_bias, selection_weight,                                    \
+                         output_norm_weight, output_norm_bias, output_projection, mlp_norm_weight, mlp_norm_bias,   \
+                         expand_weight, expand_bias, contract_weight, contract_bias,                                \
+                         last_norm_weight, last_norm_bias, epsilon, dim, hidden};                                   \
+        return block(p, int(threads), int(instruction_set));                                                        \
+    }
 // clang-format on
 
+DEFINE_BLOCK(float, float32)
+DEFINE_BLOCK(double, float64)
 DEFINE(float, float32)
 DEFINE(double, float64)
 
