@@ -108,43 +108,55 @@ struct BlockWorkspace {
     }
 };
 
+// The lanes of each of a tile's vectors added up.
 template <class T>
-INLINE T sum_of_lanes(Real<T> x) {
+INLINE void add_lanes(T* totals, const Real<T>* vectors) {
     constexpr int lanes = Vector<T>::lanes;
-    T parts[lanes];
-    store(parts, x);
-    for (int half = lanes / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) parts[i] += parts[i + half];
-    return parts[0];
+    for (int row = 0; row < TILE; row += lanes) {
+        Real<T> square[lanes];
+        for (int i = 0; i < lanes; i++) square[i] = row + i < TILE ? vectors[row + i] : broadcast<T>(0);
+        transpose<T>(square);
+        for (int i = 1; i < lanes; i++) square[0] += square[i];
+        store_some(totals + row, square[0], std::min(lanes, TILE - row));
+    }
 }
 
-// A layer norm of one row.
+// Layer norms of the rows of a tile; `in` and `out` may be the same.
 template <class T>
-INLINE void normalise(T* out, const T* in, const Norm<T>& norm) {
+APART void normalise(Tile<T> out, const T* in, Index stride, const Norm<T>& norm, int tokens) {
     constexpr int lanes = Vector<T>::lanes;
     const Index channels = norm.channels, whole = channels / lanes * lanes;
-    Real<T> sums = broadcast<T>(0);
-    T rest = 0;
-    for (Index i = 0; i < whole; i += lanes) sums += load(in + i);
-    for (Index i = whole; i < channels; i++) rest += in[i];
-    const T mean = (sum_of_lanes<T>(sums) + rest) / T(channels);
-    Real<T> squares = broadcast<T>(0);
-    rest = 0;
-    for (Index i = 0; i < whole; i += lanes) {
-        const Real<T> difference = load(in + i) - mean;
-        squares += difference * difference;
+    Real<T> sums[TILE] = {}, squares[TILE] = {};
+    T mean[TILE], scale[TILE];
+    for (int row = 0; row < tokens; row++) {
+        const T* x = in + row * stride;
+        for (Index i = 0; i < whole; i += lanes) sums[row] += load(x + i);
+        for (Index i = whole; i < channels; i++) sums[row][0] += x[i];
     }
-    for (Index i = whole; i < channels; i++) rest += (in[i] - mean) * (in[i] - mean);
-    const T variance = (sum_of_lanes<T>(squares) + rest) / T(channels);
-    const T scale = T(1) / std::sqrt(variance + norm.epsilon);
-    for (Index i = 0; i < whole; i += lanes)
-        store(out + i, (load(in + i) - mean) * scale * load(norm.weight + i) + load(norm.bias + i));
-    for (Index i = whole; i < channels; i++) out[i] = (in[i] - mean) * scale * norm.weight[i] + norm.bias[i];
+    add_lanes(mean, sums);
+    for (int row = 0; row < tokens; row++) {
+        const T* x = in + row * stride;
+        mean[row] /= T(channels);
+        for (Index i = 0; i < whole; i += lanes) {
+            const Real<T> difference = load(x + i) - mean[row];
+            squares[row] += difference * difference;
+        }
+        for (Index i = whole; i < channels; i++) squares[row][0] += (x[i] - mean[row]) * (x[i] - mean[row]);
+    }
+    add_lanes(scale, squares);
+    for (int row = 0; row < tokens; row++) scale[row] = T(1) / std::sqrt(scale[row] / T(channels) + norm.epsilon);
+    for (int row = 0; row < tokens; row++) {
+        const T* x = in + row * stride;
+        for (Index i = 0; i < whole; i += lanes)
+            store(out[row] + i, (load(x + i) - mean[row]) * scale[row] * load(norm.weight + i) + load(norm.bias + i));
+        for (Index i = whole; i < channels; i++)
+            out[row][i] = (x[i] - mean[row]) * scale[row] * norm.weight[i] + norm.bias[i];
+    }
 }
 
 template <class T>
 INLINE Real<T> silu(Real<T> x) {
-    return x * logistic<T>(x, exp_negative<T>(x > broadcast<T>(0) ? -x : x));
+    return x * logistic<T>(x, exp_negative<T>(negative_size<T>(x)));
 }
 
 // x Phi(x) with the normal distribution's Phi(x) = (1 + erf(x / sqrt 2)) / 2.
@@ -154,7 +166,7 @@ INLINE Real<T> gelu(Real<T> x) {
     Real<T> tail;  // erfc(|scaled|)
     if constexpr (std::is_same<T, float>::value) {
         // Abramowitz and Stegun, formula 7.1.26: absolute error 1.5e-7.
-        const Real<T> size = scaled > zero ? scaled : -scaled;
+        const Real<T> size = -negative_size<T>(scaled);
         const Real<T> t = T(1) / (size * 0.3275911f + T(1));
         const Real<T> series =
             ((((t * 1.061405429f - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
@@ -174,8 +186,7 @@ TARGET void features_pass(const Block<T>& p, const void* packed, Index first, in
     const PackedBlock<T>& block = *static_cast<const PackedBlock<T>*>(packed);
     BlockWorkspace<T> work(memory, p);
     const Index D = p.scan.channels;
-    for (int row = 0; row < tokens; row++)
-        normalise(work.normalised[row], p.x + (first + row) * p.dim, block.scan_norm);
+    normalise(work.normalised, p.x + first * p.dim, p.dim, block.scan_norm, tokens);
     multiply(work.gate.rows, work.gate.stride, work.normalised.rows, work.normalised.stride, block.features,
              static_cast<const T*>(nullptr), tokens);
     for (int row = 0; row < tokens; row++) std::memcpy(p.features + (first + row) * D, work.gate[row], D * sizeof(T));
@@ -226,21 +237,18 @@ TARGET void finish_pass(const Block<T>& p, const void* packed, Index first, int 
     BlockWorkspace<T> work(memory, p);
     const Index C = p.dim, D = p.scan.channels, H = p.hidden;
     T* const x = p.x + first * C;
-    const T* y = p.y + first * D;
-    for (int row = 0; row < tokens; row++) normalise(work.normalised[row], x + row * C, block.scan_norm);
+    normalise(work.normalised, x, C, block.scan_norm, tokens);
     multiply(work.gate.rows, work.gate.stride, work.normalised.rows, work.normalised.stride, block.gate,
              static_cast<const T*>(nullptr), tokens);
-    for (int row = 0; row < tokens; row++) {
-        normalise(work.scanned[row], y + row * D, block.output_norm);
+    normalise(work.scanned, p.y + first * D, D, block.output_norm, tokens);
+    for (int row = 0; row < tokens; row++)
         for (Index i = 0; i < D; i += lanes)
             store(work.scanned[row] + i, load(work.scanned[row] + i) * silu<T>(load(work.gate[row] + i)));
-    }
     multiply(work.sum.rows, work.sum.stride, work.scanned.rows, work.scanned.stride, block.mix,
              static_cast<const T*>(nullptr), tokens);
-    for (int row = 0; row < tokens; row++) {
+    for (int row = 0; row < tokens; row++)
         for (Index i = 0; i < C; i++) work.sum[row][i] += x[row * C + i];
-        normalise(work.normalised[row], work.sum[row], block.mlp_norm);
-    }
+    normalise(work.normalised, work.sum.rows, work.sum.stride, block.mlp_norm, tokens);
     multiply(work.hidden.rows, work.hidden.stride, work.normalised.rows, work.normalised.stride, block.expand,
              block.expand_bias, tokens);
     for (int row = 0; row < tokens; row++)
@@ -248,8 +256,7 @@ TARGET void finish_pass(const Block<T>& p, const void* packed, Index first, int 
             store(work.hidden[row] + i, gelu<T>(load(work.hidden[row] + i)));
     multiply(work.sum_of_all.rows, work.sum_of_all.stride, work.hidden.rows, work.hidden.stride, block.contract,
              block.contract_bias, tokens);
-    for (int row = 0; row < tokens; row++) {
+    for (int row = 0; row < tokens; row++)
         for (Index i = 0; i < C; i++) work.sum_of_all[row][i] += work.sum[row][i];
-        normalise(x + row * C, work.sum_of_all[row], block.last_norm);
-    }
+    normalise(Tile<T>{x, C}, work.sum_of_all.rows, work.sum_of_all.stride, block.last_norm, tokens);
 }

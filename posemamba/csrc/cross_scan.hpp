@@ -100,12 +100,15 @@ INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channe
     for (int l = 0; l < tokens; l++) chunk.u[l] = load_some(u + work.at[l] * p.channels, of.valid);
     if (p.walks[k].limbs)
         for (int l = 0; l < tokens; l++) chunk.u[l] += load_some(u + work.limb[l] * p.channels, of.valid);
-    for (int l = 0; l < tokens; l++) {
-        const T* row = work.row[l];
-        Real<T> step = bias;
-        for (Index r = 0; r < p.rank; r++) step += step_weight[r] * row[r];
-        chunk.step[l] = step;
-    }
+    for (int l = 0; l < tokens; l++) chunk.step[l] = bias;
+    for_states<4>(p.rank, [&](auto together, Index r) TARGET {
+        Real<T> weight[together];
+        for (int i = 0; i < together; i++) weight[i] = step_weight[r + i];
+        for (int l = 0; l < tokens; l++) {
+            const T* row = work.row[l] + r;
+            for (int i = 0; i < together; i++) chunk.step[l] += weight[i] * row[i];
+        }
+    });
     return prepare<T, with_slope>(chunk, true, tokens);
 }
 

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -28,7 +29,6 @@ using Index = std::int64_t;
 
 constexpr int CHUNK = 64;       // tokens between two checkpoints; checkpoint.TOKENS in Python
 constexpr int SLICE = 64;       // channels of one task, a multiple of the lanes of every variant
-constexpr int HALF_SLICE = 32;  // of one that shares no sums with others
 constexpr int TOGETHER = 4;     // states in registers at a time
 constexpr int TILE = 24;        // tokens of a block's products, a multiple of every number of rows in registers
 constexpr int ALIGNMENT = 64;
@@ -224,33 +224,33 @@ bool for_each_task(Index tasks, Index bytes, int threads, Work work) {
     return true;
 }
 
-// Slice `number` of `per_slice` channels of a group of a batch entry, of `channels` in all.
-Slice slice_of(Index number, Index groups, Index channels, Index per_slice) {
-    const Index per_group = channels / groups, slices = (per_group + per_slice - 1) / per_slice;
+// Slice `number` of a group of a batch entry, of `channels` in all.
+Slice slice_of(Index number, Index groups, Index channels) {
+    const Index per_group = channels / groups, slices = (per_group + SLICE - 1) / SLICE;
     const Index group = number / slices % groups, in_group = number % slices, first = group * per_group;
-    return {number / slices / groups, group, in_group, first + in_group * per_slice,
-            first + std::min((in_group + 1) * per_slice, per_group)};
+    return {number / slices / groups, group, in_group, first + in_group * SLICE,
+            first + std::min((in_group + 1) * SLICE, per_group)};
 }
 
-Index slices_of(Index batch, Index groups, Index channels, Index per_slice) {
-    return batch * groups * ((channels / groups + per_slice - 1) / per_slice);
+Index slices_of(Index batch, Index groups, Index channels) {
+    return batch * groups * ((channels / groups + SLICE - 1) / SLICE);
 }
 
 template <class T>
 bool forward(const Scan<T>& p, int threads, int instruction_set) {
     const Kernel<T> k = kernel<T>(instruction_set);
-    return for_each_task(slices_of(p.batch, p.groups, p.channels, SLICE), k.scan_bytes(p.states), threads,
+    return for_each_task(slices_of(p.batch, p.groups, p.channels), k.scan_bytes(p.states), threads,
                          [&](Index task, char* memory) {
-                             k.scan_forward(p, slice_of(task, p.groups, p.channels, SLICE), memory);
+                             k.scan_forward(p, slice_of(task, p.groups, p.channels), memory);
                          });
 }
 
 template <class T>
 bool backward(const Scan<T>& p, const ScanGradients<T>& d, int threads, int instruction_set) {
     const Kernel<T> k = kernel<T>(instruction_set);
-    return for_each_task(slices_of(p.batch, p.groups, p.channels, SLICE), k.scan_bytes(p.states), threads,
+    return for_each_task(slices_of(p.batch, p.groups, p.channels), k.scan_bytes(p.states), threads,
                          [&](Index task, char* memory) {
-                             k.scan_backward(p, d, slice_of(task, p.groups, p.channels, SLICE), memory);
+                             k.scan_backward(p, d, slice_of(task, p.groups, p.channels), memory);
                          });
 }
 
@@ -270,13 +270,13 @@ void add_planes(T* y, const T* planes, Index scans, Index size, int threads) {
 template <class T>
 bool cross_forward(const CrossScan<T>& p, T* y, int threads, int instruction_set) {
     const Kernel<T> kernels = kernel<T>(instruction_set);
-    const Index slices = slices_of(p.batch, 1, p.channels, HALF_SLICE), size = p.batch * p.length() * p.channels;
+    const Index slices = slices_of(p.batch, 1, p.channels), size = p.batch * p.length() * p.channels;
     const bool apart = p.scans > 1 && slices < 4 * threads && slices % threads;
     T* planes = apart ? new (std::nothrow) T[size_t(p.scans * size)] : nullptr;
     const Index together = planes ? 1 : p.scans;  // scans of one task
     const bool done = for_each_task(
         slices * p.scans / together, kernels.cross_bytes(p.states, p.rank), threads, [&](Index task, char* memory) {
-            const Slice slice = slice_of(task % slices, 1, p.channels, HALF_SLICE);
+            const Slice slice = slice_of(task % slices, 1, p.channels);
             const Index first = task / slices;
             for (Index k = first; k < first + together; k++)
                 kernels.cross_forward(p, slice, k, planes ? planes + k * size : y, !planes && k > 0, memory);
@@ -289,9 +289,9 @@ bool cross_forward(const CrossScan<T>& p, T* y, int threads, int instruction_set
 template <class T>
 bool cross_backward(const CrossScan<T>& p, const CrossGradients<T>& d, int threads, int instruction_set) {
     const Kernel<T> kernels = kernel<T>(instruction_set);
-    return for_each_task(slices_of(p.batch, 1, p.channels, SLICE), kernels.cross_bytes(p.states, p.rank), threads,
+    return for_each_task(slices_of(p.batch, 1, p.channels), kernels.cross_bytes(p.states, p.rank), threads,
                          [&](Index task, char* memory) {
-                             const Slice slice = slice_of(task, 1, p.channels, SLICE);
+                             const Slice slice = slice_of(task, 1, p.channels);
                              for (Index k = 0; k < p.scans; k++) kernels.cross_backward(p, d, slice, k, memory);
                          });
 }

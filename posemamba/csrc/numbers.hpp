@@ -16,7 +16,6 @@ struct Number<float> {
     static constexpr float largest_exponent = 126.0f;
     static constexpr float log2_e = 1.44269504f, ln2 = 0.69314718f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     // log(1 + z) / z on [0, 1], least maximal relative error: 3e-8.
-    static constexpr int log_1_plus_degree = 8;
     static constexpr float log_1_plus[] = {1.0f,          -0.499996483f, 0.33321324f,    -0.248571634f, 0.191536561f,
                                            -0.137538046f, 0.0792045668f, -0.0300658103f, 0.00536482921f};
     // Least maximal relative error on [-1/2, 1/2] with value 1 at 0: 2e-9, coefficients rounded 2e-8.

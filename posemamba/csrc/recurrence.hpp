@@ -24,17 +24,16 @@ struct Rows {
 // From delta with its bias, which is in chunk.step, to the step itself. Returns the largest |step|.
 template <class T, bool with_slope>
 APART T prepare(Chunk<T>& chunk, bool with_softplus, int tokens) {
-    const Real<T> zero = broadcast<T>(0);
-    Real<T> largest = zero;
+    Real<T> largest = broadcast<T>(0);
     for (int l = 0; l < tokens; l++) {
         Real<T> step = chunk.step[l];
         if (with_slope) chunk.slope[l] = broadcast<T>(1);
         if (with_softplus) {
-            const Real<T> z = exp_negative<T>(step > zero ? -step : step);
+            const Real<T> z = exp_negative<T>(negative_size<T>(step));
             if (with_slope) chunk.slope[l] = logistic<T>(step, z);
             step = softplus<T>(step, z);
         }
-        const Real<T> size = step > zero ? step : -step;
+        const Real<T> size = -negative_size<T>(step);
         largest = size > largest ? size : largest;
         chunk.step[l] = step;
         chunk.input[l] = step * chunk.u[l];

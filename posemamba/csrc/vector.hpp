@@ -110,13 +110,23 @@ INLINE Real<T> exp_negative(Real<T> x) {
     return power<T>(f * Number<T>::log2_e, rounded);
 }
 
-// log(1 + z) for 0 <= z <= 1, with full relative accuracy.
+// -|x|, NaN for NaN.
+template <class T>
+INLINE Real<T> negative_size(Real<T> x) {
+    using Bits = typename Vector<T>::Bits;
+    return (Real<T>)((Bits)x | std::numeric_limits<typename Number<T>::Integer>::min());
+}
+
+// log(1 + z) for 0 <= z <= 1, with full relative accuracy. A polynomial of degree 8 is added up in halves of halves:
+// one term after the other would keep the processor waiting.
 template <class T>
 INLINE Real<T> log_1_plus(Real<T> z) {
     if constexpr (std::is_same<T, float>::value) {
-        Real<T> series = broadcast<T>(Number<T>::log_1_plus[Number<T>::log_1_plus_degree]);
-        for (int i = Number<T>::log_1_plus_degree - 1; i >= 0; i--) series = series * z + Number<T>::log_1_plus[i];
-        return z * series;
+        constexpr const T* c = Number<T>::log_1_plus;
+        const Real<T> square = z * z, fourth = square * square;
+        const Real<T> low = (z * c[1] + c[0]) + (z * c[3] + c[2]) * square;
+        const Real<T> high = (z * c[5] + c[4]) + (z * c[7] + c[6]) * square;
+        return z * (low + (high + fourth * c[8]) * fourth);
     } else {
         // 2 artanh(s) with s = z / (2 + z) <= 1/3, by its power series.
         const Real<T> s = z / (z + T(2)), square = s * s;
