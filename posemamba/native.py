@@ -52,6 +52,11 @@ def instruction_set() -> str:
     return INSTRUCTION_SETS[_instruction_set]
 
 
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies matrices in bfloat16 (AVX-512 BF16) and the kernels use it."""
+    return INSTRUCTION_SETS[_instruction_set] == "avx512" and bool(_loaded().native_has_bfloat16())
+
+
 def slice_channels() -> int:
     """Channels of which a kernel leaves one partial sum."""
     return int(_loaded().native_slice())

@@ -47,7 +47,7 @@ def takes(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor) -> bool:
         and x.dtype in _DTYPES
         and not native.missing()
         and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
+        and (not torch.is_autocast_enabled("cpu") or _in_bfloat16(x))
         and not is_abstract(x)
         and not is_watched()
         and not module_state._has_any_global_hook()
@@ -76,8 +76,13 @@ def run(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor, memory: Works
         scan.step_weight, scan.step_bias, scan.skip, -torch.exp(scan.A_log), c_walks(config.directions), scan.limbs,
     ]  # fmt: skip
     dims = (len(config.directions), inner, config.state_dim, config.step_rank, dim, config.mlp_dim)
-    native.call("block", arrays, (batch, frames, joints, *dims))
+    native.call("block", arrays, (batch, frames, joints, *dims, torch.is_autocast_enabled("cpu")))
     return x
+
+
+def _in_bfloat16(x: Tensor) -> bool:
+    """Whether the kernel can multiply as autocast to bfloat16 asks it to: matrices so, and all else in float32."""
+    return x.dtype == torch.float32 and torch.get_autocast_dtype("cpu") == torch.bfloat16 and native.has_bfloat16()
 
 
 def _parts(block: SpatioTemporalBlock) -> tuple[nn.Module, ...]:

@@ -43,10 +43,10 @@ struct PackedBlock {
 };
 
 template <class T>
-INLINE Matrix<T> pack_next(T*& to, const T* weights, Index in, Index out) {
+INLINE Matrix<T> pack_next(T*& to, const T* weights, Index in, Index out, bool narrow) {
     T* const begin = to;
     to += packed_size<T>(in, out);
-    return pack(begin, weights, in, out);
+    return pack(begin, weights, in, out, narrow);
 }
 
 template <class T>
@@ -59,12 +59,12 @@ template <class T>
 TARGET void pack_parameters(const Block<T>& p, T* to, void* packed) {
     const Index C = p.dim, D = p.scan.channels, H = p.hidden;
     PackedBlock<T>& block = *static_cast<PackedBlock<T>*>(packed);
-    block.features = pack_next(to, p.input_projection, C, D);
-    block.gate = pack_next(to, p.input_projection + C * D, C, D);
-    block.selection = pack_next(to, p.selection_weight, D, p.scan.scans * p.scan.width());
-    block.mix = pack_next(to, p.output_projection, D, C);
-    block.expand = pack_next(to, p.expand_weight, C, H);
-    block.contract = pack_next(to, p.contract_weight, H, C);
+    block.features = pack_next(to, p.input_projection, C, D, p.narrow);
+    block.gate = pack_next(to, p.input_projection + C * D, C, D, p.narrow);
+    block.selection = pack_next(to, p.selection_weight, D, p.scan.scans * p.scan.width(), p.narrow);
+    block.mix = pack_next(to, p.output_projection, D, C, p.narrow);
+    block.expand = pack_next(to, p.expand_weight, C, H, p.narrow);
+    block.contract = pack_next(to, p.contract_weight, H, C, p.narrow);
     block.scan_norm = pack_norm(to, p.scan_norm_weight, p.scan_norm_bias, C, p.epsilon[0]);
     block.output_norm = pack_norm(to, p.output_norm_weight, p.output_norm_bias, D, p.epsilon[1]);
     block.mlp_norm = pack_norm(to, p.mlp_norm_weight, p.mlp_norm_bias, C, p.epsilon[2]);
@@ -90,21 +90,25 @@ struct Tile {
 template <class T>
 struct BlockWorkspace {
     Tile<T> normalised, scanned, gate, sum, hidden, sum_of_all;
+    std::int32_t* narrowed;
 
     static Index bytes(const Block<T>& p) {
         const Index C = padded<T>(p.dim), D = padded<T>(p.scan.channels), H = padded<T>(p.hidden);
         const Index selection = padded<T>(p.scan.scans * p.scan.width());
-        return TILE * (3 * C + 2 * D + std::max(H, selection)) * sizeof(T);
+        return TILE * (3 * C + 2 * D + std::max(H, selection)) * sizeof(T) + TILE * std::max({C, D, H}) / 2 * 4;
     }
 
     BlockWorkspace(char* memory, const Block<T>& p) {
         const Index C = padded<T>(p.dim), D = padded<T>(p.scan.channels), H = padded<T>(p.hidden);
         T* at = reinterpret_cast<T*>(memory);
         for (auto [tile, stride] : {std::pair<Tile<T>*, Index>{&normalised, C}, {&sum, C}, {&sum_of_all, C},
-                                    {&scanned, D}, {&gate, D}, {&hidden, H}}) {
+                                    {&scanned, D}, {&gate, D},
+                                    {&hidden, std::max(H, padded<T>(p.scan.scans * p.scan.width()))}}) {
             *tile = {at, stride};
             at += TILE * stride;
         }
+        hidden.stride = H;
+        narrowed = reinterpret_cast<std::int32_t*>(at);
     }
 };
 
@@ -188,7 +192,7 @@ TARGET void features_pass(const Block<T>& p, const void* packed, Index first, in
     const Index D = p.scan.channels;
     normalise(work.normalised, p.x + first * p.dim, p.dim, block.scan_norm, tokens);
     multiply(work.gate.rows, work.gate.stride, work.normalised.rows, work.normalised.stride, block.features,
-             static_cast<const T*>(nullptr), tokens);
+             static_cast<const T*>(nullptr), tokens, work.narrowed);
     for (int row = 0; row < tokens; row++) std::memcpy(p.features + (first + row) * D, work.gate[row], D * sizeof(T));
 }
 
@@ -226,7 +230,7 @@ TARGET void plane_pass(const Block<T>& p, const void* packed, Index first, int t
         std::memcpy(p.u + (first + row) * D, work.scanned[row], D * sizeof(T));
     }
     multiply(selection.rows, selection.stride, work.scanned.rows, work.scanned.stride, block.selection,
-             static_cast<const T*>(nullptr), tokens);
+             static_cast<const T*>(nullptr), tokens, work.narrowed);
     for (int row = 0; row < tokens; row++) std::memcpy(p.selection + (first + row) * S, selection[row], S * sizeof(T));
 }
 
@@ -239,23 +243,23 @@ TARGET void finish_pass(const Block<T>& p, const void* packed, Index first, int 
     T* const x = p.x + first * C;
     normalise(work.normalised, x, C, block.scan_norm, tokens);
     multiply(work.gate.rows, work.gate.stride, work.normalised.rows, work.normalised.stride, block.gate,
-             static_cast<const T*>(nullptr), tokens);
+             static_cast<const T*>(nullptr), tokens, work.narrowed);
     normalise(work.scanned, p.y + first * D, D, block.output_norm, tokens);
     for (int row = 0; row < tokens; row++)
         for (Index i = 0; i < D; i += lanes)
             store(work.scanned[row] + i, load(work.scanned[row] + i) * silu<T>(load(work.gate[row] + i)));
     multiply(work.sum.rows, work.sum.stride, work.scanned.rows, work.scanned.stride, block.mix,
-             static_cast<const T*>(nullptr), tokens);
+             static_cast<const T*>(nullptr), tokens, work.narrowed);
     for (int row = 0; row < tokens; row++)
         for (Index i = 0; i < C; i++) work.sum[row][i] += x[row * C + i];
     normalise(work.normalised, work.sum.rows, work.sum.stride, block.mlp_norm, tokens);
     multiply(work.hidden.rows, work.hidden.stride, work.normalised.rows, work.normalised.stride, block.expand,
-             block.expand_bias, tokens);
+             block.expand_bias, tokens, work.narrowed);
     for (int row = 0; row < tokens; row++)
         for (Index i = 0; i < H; i += lanes)
             store(work.hidden[row] + i, gelu<T>(load(work.hidden[row] + i)));
     multiply(work.sum_of_all.rows, work.sum_of_all.stride, work.hidden.rows, work.hidden.stride, block.contract,
-             block.contract_bias, tokens);
+             block.contract_bias, tokens, work.narrowed);
     for (int row = 0; row < tokens; row++)
         for (Index i = 0; i < C; i++) work.sum_of_all[row][i] += work.sum[row][i];
     normalise(Tile<T>{x, C}, work.sum_of_all.rows, work.sum_of_all.stride, block.last_norm, tokens);

@@ -20,6 +20,9 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "numbers.hpp"
 
@@ -120,6 +123,7 @@ struct Block {
     const T *last_norm_weight, *last_norm_bias;                           // (C,)
     const T* epsilon;             // (4,) of scan_norm, output_norm, mlp_norm, last_norm
     Index dim, hidden;
+    bool narrow;                  // products of numbers in bfloat16, summed in float32; see has_bfloat16
 };
 
 // ---- one kernel for each instruction set ----
@@ -149,7 +153,9 @@ namespace avx2 {
 namespace avx512 {
 #define VECTOR_BYTES 64
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
+#define BFLOAT16_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bf16,avx2,fma")))
 #include "variant.hpp"
+#undef BFLOAT16_TARGET
 #undef VECTOR_BYTES
 #undef TARGET
 }  // namespace avx512
@@ -166,6 +172,14 @@ InstructionSet best_instruction_set() {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
 #endif
     return PORTABLE;
+}
+
+bool has_bfloat16() {
+#ifdef HAS_X86_VARIANTS
+    return best_instruction_set() == AVX512 && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
 }
 
 template <class T>
@@ -328,6 +342,8 @@ int native_slice() { return SLICE; }
 
 int native_best_instruction_set() { return best_instruction_set(); }
 
+int native_has_bfloat16() { return has_bfloat16(); }
+
 // All return 1, or 0 where memory ran out. An instruction set above the machine's best must not be asked for.
 // clang-format off
 #define DEFINE(T, NAME)                                                                                             \
@@ -381,14 +397,14 @@ int native_best_instruction_set() { return best_instruction_set(); }
                      const T* step_weight, const T* step_bias, const T* skip, const T* A,                           \
                      const void* walks, const Index* limbs,                                                         \
                      Index batch, Index frames, Index joints, Index scans, Index channels, Index states,            \
-                     Index rank, Index dim, Index hidden, Index threads, Index instruction_set) {                   \
+                     Index rank, Index dim, Index hidden, Index narrow, Index threads, Index instruction_set) {     \
         const CrossScan<T> scan{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks),     \
                                 limbs, nullptr, batch, frames, joints, scans, channels, states, rank};              \
         const Block<T> p{scan, x, features, u, selection, y, scan_norm_weight, scan_norm_bias, input_projection,    \
                          convolution_weight, convolution_bias, selection_weight,                                    \
                          output_norm_weight, output_norm_bias, output_projection, mlp_norm_weight, mlp_norm_bias,   \
                          expand_weight, expand_bias, contract_weight, contract_bias,                                \
-                         last_norm_weight, last_norm_bias, epsilon, dim, hidden};                                   \
+                         last_norm_weight, last_norm_bias, epsilon, dim, hidden, narrow != 0};                      \
         return block(p, int(threads), int(instruction_set));                                                        \
     }
 // clang-format on
