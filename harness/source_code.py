@@ -16,7 +16,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _LIFTERS = ("posemamba", "baselines")
 #: Takes its implementation when it runs, and the built one is no import: who uses it depends on all of its files.
 _SCAN = "posemamba.scan"
-_SCAN_ENDINGS = (".py", ".cpp", ".hpp", ".so")
+_SCAN_FILES = ("posemamba/scan/**/*.py", "posemamba/csrc/*.?pp", "posemamba/*.so")
 #: Files of harness/measurement that say which points there are and in which order: no figure depends on them.
 _NOT_MEASURING = ("survey", "plan", "request")
 #: What is measured is run in it.
@@ -45,8 +45,7 @@ def of_model(module: str) -> str | None:
                 files[imported] = path
                 waiting.append(imported)
     if any(name == _SCAN or name.startswith(f"{_SCAN}.") for name in files):
-        folder = _ROOT.joinpath(*_SCAN.split("."))
-        scan = (path for path in folder.rglob("*") if path.suffix in _SCAN_ENDINGS)
+        scan = (path for pattern in _SCAN_FILES for path in _ROOT.glob(pattern))
         files.update({path.relative_to(_ROOT).as_posix(): path for path in scan})
     return _digest(files)
 

@@ -122,7 +122,7 @@ class SpatioTemporalScan(nn.Module):
             -torch.exp(self.A_log.to(dtype)),
             self.skip.to(dtype),
             self.limbs,
-            walks(self.config.directions),
+            walks(self.config.directions, self.limbs),
             torch.is_grad_enabled(),
         )
         return y

@@ -6,8 +6,8 @@ order, because it commutes with reordering and with the addition of limbs; order
 
     posemamba::cross_scan(u, selection, ...) -> y, states
 
-The gradient is the exact one: ``scan_gradient="authors"``, in which the added limbs are constants to the input but not to
-the selection's weights, has the plain form. Native kernels only, so CPUs only, float32 and float64.
+The gradient is the exact one: ``scan_gradient="authors"``, in which the added limbs are constants to the input but not
+to the selection's weights, has the plain form. Native kernels only, so CPUs only, float32 and float64.
 
 B batch, T frames, J joints, K scans, D inner channels, N states, R step rank, L = T*J tokens.
 """
@@ -28,21 +28,29 @@ from posemamba.scan import checkpoint
 _FIELDS = 4  # of a walk, see Walk in csrc/native.cpp
 
 
-def walks(directions: Sequence[Direction]) -> list[int]:
-    """How the kernel is told of directions: four numbers each."""
+def walks(directions: Sequence[Direction], limbs: Tensor | None) -> list[int]:
+    """How the kernel is told of directions: four numbers each. Without ``limbs`` none has a limb term."""
     return [
-        number
+        int(number)
         for direction in directions
         for number in (
             direction.inner == "joints",
             "frames" in direction.reversed,
             "joints" in direction.reversed,
-            direction.limbs,
+            direction.limbs and limbs is not None,
         )
     ]
 
 
-_INPUTS = "Tensor u, Tensor selection, Tensor step_weight, Tensor step_bias, Tensor A, Tensor skip, Tensor? limbs, int[] walks"
+def c_walks(directions: Sequence[Direction], limbs: Tensor | None) -> ctypes.Array[ctypes.c_int32]:
+    """:func:`walks` as the kernel reads them."""
+    return _c_array(walks(directions, limbs))
+
+
+_INPUTS = (
+    "Tensor u, Tensor selection, Tensor step_weight, Tensor step_bias, Tensor A, Tensor skip, Tensor? limbs, "
+    "int[] walks"
+)
 
 
 @torch.library.custom_op(
@@ -76,7 +84,18 @@ def cross_scan(
     u, selection, step_weight, step_bias, A, skip = _contiguous(u, selection, step_weight, step_bias, A, skip)
     y = torch.empty_like(u)
     states = u.new_empty(_states_shape(u, A, walks) if keep_states else (0,))
-    arrays = [u, selection, step_weight, step_bias, skip, A, _c_array(walks), limbs, y, states if keep_states else None]
+    arrays: list[native.Array] = [
+        u,
+        selection,
+        step_weight,
+        step_bias,
+        skip,
+        A,
+        _c_array(walks),
+        limbs,
+        y,
+        states if keep_states else None,
+    ]
     native.call("cross_forward", arrays, _sizes(u, step_weight, A))
     return y, states
 
@@ -122,8 +141,8 @@ def cross_scan_backward(
     du, dselection = torch.zeros_like(u), selection.new_zeros(slices, *selection.shape)
     dstep_weight, dA = (u.new_empty(batch, *shape) for shape in (step_weight.shape, A.shape))
     dstep_bias, dskip = (u.new_empty(batch, *tensor.shape) for tensor in (step_bias, skip))
-    given = [dy, u, selection, step_weight, step_bias, skip, A, _c_array(walks), limbs, states]
-    gradients = [du, dselection, dstep_weight, dstep_bias, dskip, dA]
+    given: list[native.Array] = [dy, u, selection, step_weight, step_bias, skip, A, _c_array(walks), limbs, states]
+    gradients: list[native.Array] = [du, dselection, dstep_weight, dstep_bias, dskip, dA]
     native.call("cross_backward", [*given, *gradients], _sizes(u, step_weight, A))
     dselection = dselection[0] if slices == 1 else dselection.sum(0)
     return du, dselection, dstep_weight.sum(0), dstep_bias.sum(0), dA.sum(0), dskip.sum(0)
@@ -165,11 +184,6 @@ cross_scan.register_autograd(_backward, setup_context=_setup_context)
 
 def _contiguous(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.contiguous() for tensor in tensors)
-
-
-def c_walks(directions: Sequence[Direction]) -> ctypes.Array[ctypes.c_int32]:
-    """:func:`walks` as the kernel reads them."""
-    return _c_array(walks(directions))
 
 
 def _c_array(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_int32]:

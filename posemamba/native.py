@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import importlib.machinery
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+#: What a kernel is given the address of.
+Array = Tensor | ctypes.Array[ctypes.c_int32] | None
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 #: Tokens between two states that a forward pass keeps for the backward pass; CHUNK in csrc/native.cpp.
 CHECKPOINT_TOKENS = 64
@@ -62,12 +64,11 @@ def slice_channels() -> int:
     return int(_loaded().native_slice())
 
 
-def call(kernel: str, arrays: Iterable[Tensor | ctypes.Array[ctypes.c_int32] | None], sizes: Iterable[int]) -> None:
+def call(kernel: str, arrays: Sequence[Array], sizes: Iterable[int]) -> None:
     """Run ``kernel`` on contiguous ``arrays``, the first of which decides on the dtype, and ``sizes``.
 
     Raises ValueError where there is no library and MemoryError where it finds no memory for its workspace.
     """
-    arrays = list(arrays)
     dtype = next(array.dtype for array in arrays if isinstance(array, Tensor))
     function = getattr(_loaded(), f"{kernel}_{str(dtype).removeprefix('torch.')}")
     pointers = [ctypes.c_void_p(array.data_ptr()) if isinstance(array, Tensor) else array for array in arrays]

@@ -10,6 +10,8 @@ parametrized are called as they are, in the form of operators, and so is everyth
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as module_state
@@ -37,10 +39,11 @@ class Workspace:
         return self._memory
 
 
-def takes(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor) -> bool:
+def takes(block: nn.Module, norm: nn.Module, x: Tensor) -> TypeGuard[SpatioTemporalBlock]:
     """Whether :func:`run` can stand in for ``norm(block(x))``."""
     return (
-        not torch.is_grad_enabled()
+        isinstance(block, SpatioTemporalBlock)
+        and not torch.is_grad_enabled()
         and not block.training
         and block.scan.config.scan_backend in ("auto", "native")
         and x.device.type == "cpu"
@@ -73,7 +76,8 @@ def run(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor, memory: Works
         block.mlp_norm.weight, block.mlp_norm.bias,
         mlp.expand.weight, mlp.expand.bias, mlp.contract.weight, mlp.contract.bias,
         norm.weight, norm.bias, x.new_tensor([one.eps for one in norms]),
-        scan.step_weight, scan.step_bias, scan.skip, -torch.exp(scan.A_log), c_walks(config.directions), scan.limbs,
+        scan.step_weight, scan.step_bias, scan.skip, -torch.exp(scan.A_log),
+        c_walks(config.directions, scan.limbs), scan.limbs,
     ]  # fmt: skip
     dims = (len(config.directions), inner, config.state_dim, config.step_rank, dim, config.mlp_dim)
     native.call("block", arrays, (batch, frames, joints, *dims, torch.is_autocast_enabled("cpu")))

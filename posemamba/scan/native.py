@@ -1,4 +1,4 @@
-"""The scan in C++ for CPUs, float32 and float64; see :mod:`posemamba.native`. For the letters see :mod:`posemamba.scan`.
+"""The scan in C++ for CPUs, float32 and float64; see :mod:`posemamba.native`. Letters as in :mod:`posemamba.scan`.
 
 Where ``u`` lies token by token in memory, as the transpose of a contiguous (B, L, K*D), everything is read and written
 so, which spares the kernel to transpose; else channel by channel.
@@ -58,9 +58,9 @@ def backward(
     dA = u.new_empty(batch, *A.shape)
     dB, dC = (_empty((slices, *B.shape), u, token_major) for _ in range(2))
     dD, ddelta_bias = (u.new_empty(batch, channels) for _ in range(2))
-    (dy,), inputs = _inputs([dy], token_major), _inputs([u, delta, A, B, C, D, delta_bias], token_major)
+    inputs = _inputs([dy, u, delta, A, B, C, D, delta_bias], token_major)
     sizes = (batch, B.shape[1], channels, A.shape[1], length, delta_softplus, token_major)
-    native.call("scan_backward", [dy, *inputs, states, du, ddelta, dA, dB, dC, dD, ddelta_bias], sizes)
+    native.call("scan_backward", [*inputs, states, du, ddelta, dA, dB, dC, dD, ddelta_bias], sizes)
     return du, ddelta, _total(dA), _total(dB), _total(dC), _total(dD), _total(ddelta_bias)
 
 
@@ -78,7 +78,7 @@ def _empty(shape: Sequence[int], like: Tensor, token_major: bool) -> Tensor:
 
 
 def _inputs(tensors: Sequence[Tensor | None], token_major: bool) -> list[Tensor | None]:
-    """Contiguous in the order of the kernel; of these tensors those with tokens have three or four axes, batch first."""
+    """Contiguous in the kernel's order; of these tensors those with tokens have three or four axes, batch first."""
     return [_contiguous(tensor, token_major and tensor is not None and tensor.ndim > 2) for tensor in tensors]
 
 

@@ -21,7 +21,7 @@ TREE = {
     "posemamba/scan/__init__.py": "selective_scan = None\n",
     "posemamba/scan/lazy.py": "A = 1\n",
     "posemamba/csrc/recurrence.hpp": "int a = 1;",
-    "posemamba/scan/built.so": "1",
+    "posemamba/built.so": "1",
     "harness/measurement/worker.py": "import baselines.one\n",
     "harness/measurement/survey.py": "A = 1\n",
     "harness/precision.py": "A = 1\n",
@@ -56,7 +56,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("posemamba/model.py", TREE["posemamba/model.py"] + "A = 1\n", {"posemamba"}),
         ("posemamba/scan/lazy.py", "A = 2\n", SCANNING),
         ("posemamba/csrc/recurrence.hpp", "int a = 2;", SCANNING),
-        ("posemamba/scan/built.so", "2", SCANNING),
+        ("posemamba/built.so", "2", SCANNING),
         ("harness/measurement/worker.py", "A = 1\n", set()),
     ],
 )
