@@ -16,8 +16,8 @@ from torch.nn import functional
 AttentionForm = Literal["sdpa", "explicit"]
 ATTENTION_FORMS: tuple[str, ...] = get_args(AttentionForm)
 
-#: Channels of a head below which torch's fused kernel on a CPU is slow: with fewer its products fill no vector register.
-#: Zeros beside them make up for that from about so many tokens on, where the copies are small beside the products.
+#: Narrower heads don't fill a vector register in the products of torch's fused kernel on a CPU. From so many tokens on
+#: it is faster with zeros for the missing channels, copies included, which change neither logits nor values.
 _FULL_HEAD, _MANY_TOKENS = 16, 64
 
 
@@ -32,21 +32,29 @@ def attend(
 ) -> Tensor:
     """Values mixed by attention, (N, H, L, D) from three tensors of that shape.
 
-    ``scale`` is 1 / sqrt(D) unless given; ``dropout`` is applied to the weights whenever it is not 0. With more than
-    four axes torch leaves its fused kernel, so batch axes should be flattened before.
+    ``scale`` is 1 / sqrt(D) unless given; ``dropout`` is applied to the weights whenever it is not 0. Torch leaves its
+    fused kernel with more than four axes, so batch axes should be flattened before, and where the channels of a head
+    are not side by side in memory.
     """
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     if form == "sdpa":
         return _fused(query, key, value, scale, dropout)
-    weights = (query @ key.transpose(-2, -1)).mul_(scale).softmax(dim=-1)  # (N, H, L, L)
+    weights = (query @ key.transpose(-2, -1) * scale).softmax(dim=-1)  # (N, H, L, L)
     return functional.dropout(weights, dropout) @ value  # (N, H, L, D)
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
     channels = query.shape[-1]
-    if query.is_cpu and query.dtype != torch.float64 and channels < _FULL_HEAD and query.shape[-2] >= _MANY_TOKENS:
+    if _too_narrow(query):
         query, key, value = (functional.pad(heads, (0, _FULL_HEAD - channels)) for heads in (query, key, value))
     return functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale)[..., :channels]
+
+
+def _too_narrow(heads: Tensor) -> bool:
+    # Operations are counted on tensors without numbers, on "meta" or of a subclass: there heads stay as they are.
+    if type(heads) is not Tensor or not heads.is_cpu or heads.dtype == torch.float64:
+        return False
+    return heads.shape[-1] < _FULL_HEAD and heads.shape[-2] >= _MANY_TOKENS
 
 
 class AttentionOptions(Protocol):

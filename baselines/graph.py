@@ -36,7 +36,7 @@ def most_similar(nodes: Tensor, neighbours: int) -> Tensor:
         for _ in range(neighbours - 1):  # for so few neighbours faster than topk
             larger.append(similarity.argmax(dim=-1, keepdim=True))  # (N, L, 1)
             similarity.scatter_(-1, larger[-1], -math.inf)
-        adjacency = similarity.ge_(similarity.amax(dim=-1, keepdim=True))
+        adjacency = torch.ge(similarity, similarity.amax(dim=-1, keepdim=True), out=similarity)  # ones and zeros
         for neighbour in larger:
             adjacency.scatter_(-1, neighbour, 1)
         return adjacency.to(nodes.dtype)

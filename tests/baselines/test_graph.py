@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from baselines import graph
 from baselines.graph import FixedGraph, GraphConvolution, SimilarityGraph, most_similar, normalise
 
 
@@ -29,6 +30,21 @@ def test_similarity_graph_is_the_normalised_adjacency() -> None:
     nodes, messages = torch.randn(2, 4, 7, 5, generator=torch.Generator().manual_seed(0))
     expected = normalise(most_similar(nodes, 3)) @ messages
     torch.testing.assert_close(SimilarityGraph(3)(nodes, messages), expected)
+
+
+def test_graphs_made_a_few_at_a_time_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes, messages = torch.randn(2, 5, 7, 3, generator=torch.Generator().manual_seed(0))
+    at_once = SimilarityGraph(2)(nodes, messages)
+    made: list[int] = []
+
+    def recorded(nodes: torch.Tensor, neighbours: int) -> torch.Tensor:
+        made.append(len(nodes))
+        return most_similar(nodes, neighbours)
+
+    monkeypatch.setattr(graph, "most_similar", recorded)
+    monkeypatch.setattr(graph, "_LARGEST_ADJACENCY", 2 * 7 * 7 + 1)
+    torch.testing.assert_close(SimilarityGraph(2)(nodes, messages), at_once)
+    assert made == [2, 2, 1]
 
 
 def test_the_choice_of_neighbours_carries_no_gradient() -> None:
