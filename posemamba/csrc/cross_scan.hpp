@@ -106,7 +106,9 @@ INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channe
         for (int i = 0; i < together; i++) weight[i] = step_weight[r + i];
         for (int l = 0; l < tokens; l++) {
             const T* row = work.row[l] + r;
-            for (int i = 0; i < together; i++) chunk.step[l] += weight[i] * row[i];
+            Real<T> step = chunk.step[l];
+            for (int i = 0; i < together; i++) step += weight[i] * row[i];
+            chunk.step[l] = step;
         }
     });
     return prepare<T, with_slope>(chunk, true, tokens);
