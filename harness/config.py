@@ -42,6 +42,7 @@ class RunConfig:
               ground-truth 2D
     root      the predicted pelvis is ``zeroed`` or ``subtracted``, where the protocol does not keep it
     precision of inference where the lifter is scored and timed, see harness.precision; training is in float32
+    activation_checkpointing  of training, see there: less memory, more time for a step
     """
 
     model: str
@@ -65,6 +66,7 @@ class RunConfig:
     device: str = "cpu"
     threads: int = 1
     precision: str = FLOAT32
+    activation_checkpointing: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a record."""
@@ -73,11 +75,13 @@ class RunConfig:
     def digest(self) -> str:
         """sha256 over every field: two runs with the same digest are the same run.
 
-        A precision of float32 is left out: it is that of all runs from before there was a choice, and their ids stay.
+        Choices that came later are left out where they are as all runs were before, so that the ids of these stay: a
+        precision of float32, no activation checkpointing.
         """
         decisive = self.as_dict()
-        if self.precision == FLOAT32:
-            del decisive["precision"]
+        for name, before in (("precision", FLOAT32), ("activation_checkpointing", False)):
+            if decisive[name] == before:
+                del decisive[name]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def run_id(self) -> str:

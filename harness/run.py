@@ -29,7 +29,7 @@ from harness.errors import BadInput, Interrupted, is_out_of_memory
 from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
 from harness.store.store import Store
-from harness.training import checkpoint
+from harness.training import activation_checkpointing, checkpoint
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
 from harness.training.loop import Progress, Training, train
@@ -134,7 +134,8 @@ def _require_trainable_on_one_clip(model: nn.Module, config: RunConfig) -> None:
 def build(config: RunConfig) -> nn.Module:
     """The run's model with fresh weights, in eval mode.
 
-    Raises BadInput if it breaks the contract, or cannot be run in the run's precision.
+    Raises BadInput if it breaks the contract, cannot be run in the run's precision, or has nothing to recompute where
+    that was asked for.
     """
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
     example = torch.zeros(1, config.frames, 17, config.in_channels)
@@ -147,6 +148,11 @@ def build(config: RunConfig) -> nn.Module:
     contract.require_output_shape(model, config.model, output, example)
     require_precision(model, config)
     cutting(model, config)
+    if config.activation_checkpointing and not activation_checkpointing.blocks(model):
+        raise BadInput(
+            f"--activation-checkpointing: {config.model} has no blocks in an nn.ModuleList, so that there is nothing "
+            "to recompute; leave the option out"
+        )
     return model
 
 
@@ -208,6 +214,7 @@ def _train(prepared: Prepared, folder: Path) -> Progress:
         folder=folder,
         device=torch.device(config.device),
         data_digest=prepared.described["digest_train"],
+        activation_checkpointing=config.activation_checkpointing,
         save_every_s=float(os.environ.get("HARNESS_SAVE_EVERY_S", "60")),
         report=lambda progress, share, loss: line.update(share, f"step {progress.step}  loss {loss:.4f}"),
     )
@@ -264,6 +271,8 @@ def plan(prepared: Prepared, say: Say) -> None:
     say(f"  data      {config.data}: {train_frames:,} training and {test_frames:,} test frames")
     say(f"  protocol  {config.protocol}, in {config.precision}; the lifter answers in {prepared.space.name} space")
     say(f"  training  recipe {config.recipe}, {config.budget}: about {steps:,} steps of {1000 * step_s:.0f} ms")
+    if config.activation_checkpointing:
+        say("            each block is computed anew in the backward pass")
     say(f"            {steps / per_epoch:.1f} epochs, {clock_text(training_s)}; then evaluation and measurement")
     say("  nothing was trained or stored")
 
@@ -280,6 +289,7 @@ def _seconds_per_step(prepared: Prepared) -> float:
             seed=timed.seed,
             folder=Path(folder),
             device=torch.device(timed.device),
+            activation_checkpointing=timed.activation_checkpointing,
             report=lambda progress, share, loss: times.append(time.monotonic()),
         )
         train(copy.deepcopy(prepared.model), prepared.clips, training)

@@ -36,6 +36,11 @@ from harness.cli.root import cli, say
 @click.option("--protocol", "protocol_name", default="auto", help="See harness list protocols.  [default: the data's]")
 @protocol_options
 @precision_option
+@click.option(
+    "--activation-checkpointing",
+    is_flag=True,
+    help="Train in less memory, a step in more time: each block is computed anew in the backward pass.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done and how long it takes.")

@@ -20,6 +20,7 @@ from harness.store.schema import Record, look_up
 #: Choices that came later, and what runs recorded before were made with.
 _ADDED = {
     "windows": "auto", "protocol": "all", "space": "auto", "xy": "predicted", "root": "zeroed", "precision": "fp32",
+    "activation_checkpointing": False,
 }  # fmt: skip
 #: Below this number of seeds a spread says nothing, so none is shown.
 SEEDS_FOR_SPREAD = 3

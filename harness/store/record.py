@@ -20,9 +20,12 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "finished": (TEXT, "UTC, ISO 8601"),
     "warnings[]": (TEXT, "what a reader of the figures should know"),
     "seed": (WHOLE, "of the weights and of the order of training"),
-    "config_hash": (TEXT, "sha256 of config, a precision of fp32 left out"),
+    "config_hash": (TEXT, "sha256 of config, without choices that came later where they are as they were before"),
     "config.*": (ANYTHING, "every choice that can change a figure: model, frames (T), in_channels, options, recipe, …"),
     "config.precision": (TEXT, "of inference, in accuracy and cost: fp32 (where it is not given, too), bf16 or fp16"),
+    "config.activation_checkpointing": (
+        YES_NO, "whether training computed each block anew in the backward pass; false where it is not given"
+    ),
     "environment.*": (ANYTHING, "machine and software: versions, commit, processor, threads, determinism, precision"),
 
     "data.spec": (TEXT, "the --data that was asked for"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import time
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint, losses
+from harness.training.activation_checkpointing import recomputing
 from harness.training.batches import Batch, TrainingClips
 from harness.training.budget import Budget
 from harness.training.interruption import Interruption
@@ -42,7 +44,8 @@ class Progress:
 class Training:
     """What stays fixed over one training; ``report`` gets progress, share of the budget and loss after every step.
 
-    ``data_digest`` names the data: a checkpoint made on other data is not gone on with.
+    ``data_digest`` names the data: a checkpoint made on other data is not gone on with. ``activation_checkpointing``:
+    see there; it changes memory and time of a step, and not its result.
     """
 
     recipe: Recipe
@@ -52,6 +55,7 @@ class Training:
     folder: Path
     device: torch.device
     data_digest: str = ""
+    activation_checkpointing: bool = False
     save_every_s: float = 60.0
     report: Callable[[Progress, float, float], None] = lambda progress, share, loss: None
     clock: Callable[[], float] = time.monotonic
@@ -140,7 +144,8 @@ def _step(
 ) -> float:
     for group in optimizer.param_groups:
         group["lr"] = rate
-    loss = _loss(model, batch, training)
+    with recomputing(model) if training.activation_checkpointing else contextlib.nullcontext():
+        loss = _loss(model, batch, training)
     if not math.isfinite(value := loss.item()):
         content = {"model": model.state_dict(), "inputs": batch.inputs, "targets": batch.targets, "step": step + 1}
         diagnosis = checkpoint.save_diagnosis(training.folder, content)

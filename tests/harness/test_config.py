@@ -61,6 +61,14 @@ def test_runs_in_float32_keep_the_ids_they_had_before_there_was_a_precision() ->
     assert (plain.as_dict()["precision"], reduced.as_dict()["precision"]) == ("fp32", "bf16")
 
 
+def test_runs_that_keep_their_activations_have_the_ids_they_had_before_there_was_a_choice() -> None:
+    plain, recomputing = (config.RunConfig("posemamba-xs", activation_checkpointing=on) for on in (False, True))
+    assert plain == config.RunConfig("posemamba-xs")
+    assert plain.run_id() == "posemamba-xs-t27-s0-22bf1e99"
+    assert recomputing.run_id() != plain.run_id()
+    assert [one.as_dict()["activation_checkpointing"] for one in (plain, recomputing)] == [False, True]
+
+
 def test_an_id_is_a_safe_folder_name() -> None:
     run_id = config.RunConfig(model="../my pkg.mod:build/../x").run_id()
     assert "/" not in run_id

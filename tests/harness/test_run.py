@@ -23,6 +23,7 @@ from harness.measurement import inference
 from harness.measurement.timing import Protocol
 from harness.store.store import Store
 from harness.training.budget import Budget
+from posemamba.block import SpatioTemporalBlock
 
 ROOT = Path(__file__).parents[2]
 DATA = "synthetic:train_minutes=0.2,test_minutes=0.1"
@@ -100,6 +101,51 @@ def test_a_precision_that_a_model_cannot_do_is_refused_before_it_is_trained(tmp_
         "tests.harness.measurement.lifters:half_refusing", frames=9, data=DATA, budget=Budget(steps=1), precision="bf16"
     )
     with pytest.raises(BadInput, match=r"--precision bf16: .*half_refusing cannot be run in it on cpu \(.*'BFloat16'"):
+        run.run(planned, tmp_path, lambda line: None)
+    assert Store(tmp_path).latest() == []
+
+
+def test_activation_checkpointing_changes_nothing_but_the_record_of_it(tmp_path: Path) -> None:
+    options = {"dim": 16, "depth": 2, "drop_path": 0.3}
+    plain, recomputed = (
+        run.run(tiny(options=options, activation_checkpointing=on), tmp_path, lambda line: None) for on in (False, True)
+    )
+    assert [one["config"]["activation_checkpointing"] for one in (plain, recomputed)] == [False, True]
+    assert plain["id"] != recomputed["id"]
+    loss = [[stretch["loss"] for stretch in one["training"]["curve"]] for one in (plain, recomputed)]
+    assert loss[0] == loss[1]
+    assert recomputed["accuracy"] == plain["accuracy"]
+    assert recomputed["cost"]["by_operator"] == plain["cost"]["by_operator"]
+
+
+def test_blocks_are_computed_anew_in_the_training_of_a_run_and_in_its_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[bool] = []
+    forward = SpatioTemporalBlock.forward
+
+    def count(block: SpatioTemporalBlock, x: Tensor) -> Tensor:
+        calls.append(torch.is_grad_enabled())
+        return forward(block, x)
+
+    monkeypatch.setattr(SpatioTemporalBlock, "forward", count)
+    counts = {}
+    for on in (False, True):
+        prepared = run.prepare(tiny(steps=2, activation_checkpointing=on), tmp_path, lambda line: None)
+        calls.clear()
+        run._train(prepared, tmp_path / str(on))
+        trained = sum(calls)
+        said: list[str] = []
+        run.plan(prepared, said.append)
+        counts[on] = (trained, sum(calls) - trained)
+        assert any("computed anew" in line for line in said) == on
+    assert counts == {False: (4, 6), True: (8, 12)}
+
+
+def test_a_lifter_without_blocks_has_nothing_to_recompute(tmp_path: Path) -> None:
+    name = "tests.harness.measurement.lifters:sound"
+    planned = config.resolve(name, frames=9, data=DATA, budget=Budget(steps=1), activation_checkpointing=True)
+    with pytest.raises(BadInput, match=r"--activation-checkpointing: .*lifters:sound has no blocks.*leave the option"):
         run.run(planned, tmp_path, lambda line: None)
     assert Store(tmp_path).latest() == []
 

@@ -34,6 +34,10 @@ from tests.harness.reporting import records
         (["run", "--model", "posemamba-xs", "--protocol", "motionbart"], "Did you mean: motionbert"),
         (["run", "--model", "posemamba-xs", "--detector", "shh"], "shh"),
         (["run", "--model", "posemamba-xs", "--precision", "bf61"], "--precision bf61: Did you mean: bf16"),
+        (
+            ["run", "--model", "tests.harness.measurement.lifters:sound", "--activation-checkpointing"],
+            "lifters:sound has no blocks",
+        ),
         (["run"], "--model"),
         (["evaluate", "--model", "posemamba-xs"], "--model needs --weights FILE"),
         (["evaluate", "--model", "posemamba-xs", "--weights", "gone.pt", "--precision", "int8"], "--precision int8"),
@@ -127,6 +131,12 @@ def test_check_of_a_broken_model_ends_with_2(capsys: pytest.CaptureFixture[str])
     assert code == 2
     assert "FAIL" in out
     assert "the contract is broken: " in err
+
+
+def test_activation_checkpointing_is_off_unless_asked_for() -> None:
+    for words, on in (([], False), (["--activation-checkpointing"], True)):
+        with run_command.make_context("run", ["--model", "a", *words]) as context:
+            assert context.params["activation_checkpointing"] is on
 
 
 def test_several_values_after_one_flag() -> None:

@@ -71,6 +71,17 @@ def test_precisions_of_one_model_are_ranked_together_and_told_apart() -> None:
     assert titles([plain, older]) == [["posemamba-xs"]]
 
 
+def test_runs_from_before_activation_checkpointing_are_seeds_of_those_without_it() -> None:
+    older, plain, recomputed = records.record(), records.record(seed=1), records.record(seed=2)
+    plain["config"]["activation_checkpointing"] = False
+    assert titles([older, plain]) == [["posemamba-xs"]]
+    recomputed["config"]["activation_checkpointing"] = True
+    assert sorted(titles([older, plain, recomputed])[0]) == [
+        "posemamba-xs (activation_checkpointing=False)",
+        "posemamba-xs (activation_checkpointing=True)",
+    ]
+
+
 def test_a_precision_that_is_not_float32_is_told_beside_other_models_as_well() -> None:
     assert sorted(titles([records.record("posemamba-s"), records.reduced()])[0]) == [
         "posemamba-s",
