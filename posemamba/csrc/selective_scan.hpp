@@ -1,7 +1,8 @@
 // The selective scan of one slice of channels, forward and backward: see recurrence.hpp for its arithmetic.
 //
 // Arrays are channel-major, (B, K*D, L) and (B, K, N, L), whose chunks are transposed into vectors of channels, or
-// token-major, (B, L, K*D) and (B, L, K, N), which are read as they lie.
+// token-major, (B, L, K*D) and (B, L, K, N). Of these all of a slice's channels are read token by token, because memory
+// is fastest where much of it is side by side.
 //
 // Slices do not depend on the number of threads, and what they share is added up in their order: results do not depend
 // on the number of threads either.
@@ -9,16 +10,18 @@
 template <class T>
 struct ScanWorkspace {
     static constexpr int lanes = Vector<T>::lanes;
+    static constexpr Index STAGE = SLICE / lanes * CHUNK;
     Chunk<T>* chunk;
     Real<T>*rate, *hidden, *carry, *d_rate;  // (vectors of the slice, N)
     Real<T>*dB, *dC;                         // partial sums over channels
     Real<T>* transposed;                     // (CHUNK,) vectors of states
+    Real<T>* staged[3];                      // (vectors of the slice, CHUNK), where arrays are token-major
     T* shared;                               // (CHUNK, 2 N): B and C where they are transposed, and their gradients
     const T** row;                           // (CHUNK,) of B and C
     T largest_rate[SLICE / lanes];
 
     static Index bytes(Index N) {
-        const Index vectors = 4 * (SLICE / lanes) * N + 2 * sum_vectors<T>(N) + CHUNK;
+        const Index vectors = 4 * (SLICE / lanes) * N + 2 * sum_vectors<T>(N) + CHUNK + 3 * STAGE;
         return sizeof(Chunk<T>) + vectors * sizeof(Real<T>) + 2 * CHUNK * N * sizeof(T) + CHUNK * sizeof(T*);
     }
 
@@ -32,39 +35,73 @@ struct ScanWorkspace {
         dB = d_rate + vectors;
         dC = dB + sum_vectors<T>(N);
         transposed = dC + sum_vectors<T>(N);
-        row = reinterpret_cast<const T**>(transposed + CHUNK);
+        for (int i = 0; i < 3; i++) staged[i] = transposed + CHUNK + i * STAGE;
+        row = reinterpret_cast<const T**>(transposed + CHUNK + 3 * STAGE);
         shared = reinterpret_cast<T*>(row + CHUNK);
     }
 };
 
-// The chunk `tokens` long from `start` on, of `valid` channels from `channel` on.
+// The chunk `tokens` long from `start` on, of `valid` channels from `channel` on, which are a slice's `vector`.
 struct Part {
-    Index batch, channel, start;
+    Index batch, vector, channel, start;
     int valid, tokens;
 };
 
+template <class V>
+INLINE void copy(V* to, const V* from, int count) {
+    for (int i = 0; i < count; i++) to[i] = from[i];
+}
+
+// Calls work(i, channel, lanes in use) for every vector of channels of a slice.
+template <class T, class Work>
+INLINE void for_vectors(const Slice& slice, Work work) {
+    constexpr int lanes = Vector<T>::lanes;
+    for (Index channel = slice.first, i = 0; channel < slice.last; channel += lanes, i++)
+        work(i, channel, int(std::min<Index>(lanes, slice.last - channel)));
+}
+
+// All of a slice's channels at the tokens from `start` on, of a token-major array; what is `ahead` is fetched.
 template <class T>
-INLINE void read_channels(Real<T>* vectors, const T* array, const Scan<T>& p, const Part& part, int ahead) {
-    if (!p.token_major)
-        return gather(vectors, array + (part.batch * p.channels + part.channel) * p.length + part.start, p.length,
-                      part.valid, part.tokens, ahead);
-    const T* from = array + (part.batch * p.length + part.start) * p.channels + part.channel;
-    for (int l = 0; l < part.tokens; l++) {
-        __builtin_prefetch(from + (l + ahead) * p.channels);
-        vectors[l] = load_some(from + l * p.channels, part.valid);
+INLINE void stage(Real<T>* staged, const T* array, const Scan<T>& p, const Slice& slice, Index start, int tokens,
+                  int ahead) {
+    if (!p.token_major) return;
+    for (int l = 0; l < tokens; l++) {
+        const T* token = array + (slice.batch * p.length + start + l) * p.channels;
+        for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+            __builtin_prefetch(token + ahead * p.channels + channel);
+            staged[i * CHUNK + l] = load_some(token + channel, valid);
+        });
     }
 }
 
 template <class T>
-INLINE void write_channels(T* array, const Real<T>* vectors, const Scan<T>& p, const Part& part, int ahead) {
-    if (!p.token_major)
-        return scatter(array + (part.batch * p.channels + part.channel) * p.length + part.start, vectors, p.length,
-                       part.valid, part.tokens, ahead);
-    T* to = array + (part.batch * p.length + part.start) * p.channels + part.channel;
-    for (int l = 0; l < part.tokens; l++) {
-        __builtin_prefetch(to + (l + ahead) * p.channels, 1);
-        store_some(to + l * p.channels, vectors[l], part.valid);
+INLINE void unstage(T* array, const Real<T>* staged, const Scan<T>& p, const Slice& slice, Index start, int tokens,
+                    int ahead) {
+    if (!p.token_major) return;
+    for (int l = 0; l < tokens; l++) {
+        T* token = array + (slice.batch * p.length + start + l) * p.channels;
+        for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+            __builtin_prefetch(token + ahead * p.channels + channel, 1);
+            store_some(token + channel, staged[i * CHUNK + l], valid);
+        });
     }
+}
+
+// The channels of a part: of `staged`, its vector's, where the array is token-major.
+template <class T>
+INLINE void read_channels(Real<T>* vectors, const T* array, const Real<T>* staged, const Scan<T>& p, const Part& part,
+                          int ahead) {
+    if (p.token_major) return copy(vectors, staged + part.vector * CHUNK, part.tokens);
+    gather(vectors, array + (part.batch * p.channels + part.channel) * p.length + part.start, p.length, part.valid,
+           part.tokens, ahead);
+}
+
+template <class T>
+INLINE void write_channels(T* array, Real<T>* staged, const Real<T>* vectors, const Scan<T>& p, const Part& part,
+                           int ahead) {
+    if (p.token_major) return copy(staged + part.vector * CHUNK, vectors, part.tokens);
+    scatter(array + (part.batch * p.channels + part.channel) * p.length + part.start, vectors, p.length, part.valid,
+            part.tokens, ahead);
 }
 
 // Where the B or C of a slice's group begins at token `start`, and the distance of two tokens.
@@ -110,14 +147,6 @@ INLINE void write_states(T* array, const Real<T>* sums, ScanWorkspace<T>& work, 
     }
 }
 
-// Calls work(i, channel, lanes in use) for every vector of channels of a slice.
-template <class T, class Work>
-INLINE void for_vectors(const Slice& slice, Work work) {
-    constexpr int lanes = Vector<T>::lanes;
-    for (Index channel = slice.first, i = 0; channel < slice.last; channel += lanes, i++)
-        work(i, channel, int(std::min<Index>(lanes, slice.last - channel)));
-}
-
 // A / ln 2 of a vector of channels, from rows (channels, N). Returns the largest.
 template <class T>
 INLINE T read_rates(Real<T>* rate, const T* A, Index N, int valid) {
@@ -140,9 +169,10 @@ INLINE void read_all_rates(ScanWorkspace<T>& work, const Scan<T>& p, const Slice
 
 // Reads and prepares a chunk of u and delta. Returns the largest |step|.
 template <class T, bool with_slope>
-INLINE T read_inputs(Chunk<T>& chunk, const Scan<T>& p, const Part& part, int ahead) {
-    read_channels(chunk.u, p.u, p, part, ahead);
-    read_channels(chunk.step, p.delta, p, part, ahead);
+INLINE T read_inputs(ScanWorkspace<T>& work, const Scan<T>& p, const Part& part, int ahead) {
+    Chunk<T>& chunk = *work.chunk;
+    read_channels(chunk.u, p.u, work.staged[0], p, part, ahead);
+    read_channels(chunk.step, p.delta, work.staged[1], p, part, ahead);
     if (p.delta_bias) {
         const Real<T> bias = load_some(p.delta_bias + part.channel, part.valid);
         for (int l = 0; l < part.tokens; l++) chunk.step[l] += bias;
@@ -161,19 +191,22 @@ TARGET void forward_slice(const Scan<T>& p, const Slice& slice, char* memory) {
         const Index start = c * CHUNK;
         const int tokens = int(std::min<Index>(CHUNK, p.length - start));
         const Rows<T> rows = read_states(work, p, slice, start, tokens);
+        stage(work.staged[0], p.u, p, slice, start, tokens, CHUNK);
+        stage(work.staged[1], p.delta, p, slice, start, tokens, CHUNK);
         for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
-            const Part part{slice.batch, channel, start, valid, tokens};
+            const Part part{slice.batch, i, channel, start, valid, tokens};
             Real<T>* hidden = work.hidden + i * N;
-            const T largest_step = read_inputs<T, false>(chunk, p, part, CHUNK);
+            const T largest_step = read_inputs<T, false>(work, p, part, CHUNK);
             const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
             const Real<T> direct = p.D ? load_some(p.D + channel, valid) : broadcast<T>(0);
             for (int l = 0; l < tokens; l++) chunk.y[l] = p.D ? direct * chunk.u[l] : direct;
             advance_all(chunk, hidden, work.rate + i * N, rows, N, bounded, tokens);
-            write_channels(p.y, chunk.y, p, part, CHUNK);
+            write_channels(p.y, work.staged[2], chunk.y, p, part, CHUNK);
             if (!p.kept) return;
             T* kept = p.kept + (slice.batch * chunks + c) * N * p.channels + channel;
             for (Index n = 0; n < N; n++) store_some(kept + n * p.channels, hidden[n], valid);
         });
+        unstage(p.y, work.staged[2], p, slice, start, tokens, CHUNK);
     }
 }
 
@@ -193,11 +226,14 @@ TARGET void backward_slice(const Scan<T>& p, const ScanGradients<T>& d, const Sl
         const Rows<T> rows = read_states(work, p, slice, start, tokens);
         clear<T>(work.dB, sum_vectors<T>(N));
         clear<T>(work.dC, sum_vectors<T>(N));
+        stage(work.staged[0], p.u, p, slice, start, tokens, -CHUNK);
+        stage(work.staged[1], p.delta, p, slice, start, tokens, -CHUNK);
+        stage(work.staged[2], d.dy, p, slice, start, tokens, -CHUNK);
         for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
-            const Part part{slice.batch, channel, start, valid, tokens};
-            const T largest_step = read_inputs<T, true>(chunk, p, part, -CHUNK);
+            const Part part{slice.batch, i, channel, start, valid, tokens};
+            const T largest_step = read_inputs<T, true>(work, p, part, -CHUNK);
             const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
-            read_channels(chunk.dy, d.dy, p, part, -CHUNK);
+            read_channels(chunk.dy, d.dy, work.staged[2], p, part, -CHUNK);
             const T* kept = p.kept + (slice.batch * chunks + c - 1) * N * p.channels + channel;
             for (Index n = 0; n < N; n++)
                 work.hidden[n] = c ? load_some(kept + n * p.channels, valid) : broadcast<T>(0);
@@ -206,9 +242,11 @@ TARGET void backward_slice(const Scan<T>& p, const ScanGradients<T>& d, const Sl
             retreat_all(chunk, work.hidden, all, rows, N, bounded, tokens);
             const Real<T> direct = p.D ? load_some(p.D + channel, valid) : broadcast<T>(0);
             finish_gradients<T>(chunk, direct, d_direct[i], d_bias[i], tokens);
-            write_channels(d.u, chunk.d_input, p, part, -CHUNK);
-            write_channels(d.delta, chunk.d_step, p, part, -CHUNK);
+            write_channels(d.u, work.staged[0], chunk.d_input, p, part, -CHUNK);
+            write_channels(d.delta, work.staged[1], chunk.d_step, p, part, -CHUNK);
         });
+        unstage(d.u, work.staged[0], p, slice, start, tokens, -CHUNK);
+        unstage(d.delta, work.staged[1], p, slice, start, tokens, -CHUNK);
         write_states(d.B + shared, work.dB, work, p, tokens);
         write_states(d.C + shared, work.dC, work, p, tokens);
     }
