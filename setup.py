@@ -67,6 +67,7 @@ setup(
     ],
     extras_require={
         "cuda": ["mamba-ssm>=2.2", "causal-conv1d>=1.4"],
+        "bench": ["numba>=0.60"],
         "dev": [
             "pytest>=8",
             "hypothesis>=6.100",

@@ -1,133 +1,182 @@
-"""Times the backends of the selective scan against each other, forward and forward with backward.
+"""The selective scan beside its peers, forward and forward with backward, all of one size in one interleaved run.
 
-    python benchmarks/scan.py --frames 27 243 --threads 1 2 --json scan.json
+    python -m benchmarks.scan --frames 27 81 243 --threads 1 2 --json scan.json
 
-The backends take turns, so that whatever else the machine does falls on all of them alike; medians are given, and
-the ratio to ``reference``, which is the published recurrence as a loop over ``unbind``. D is the channels of one of
-K = 4 directions, N = 16 states, L = 17 T tokens. Errors are relative to ``reference`` in float64.
+D is the channels of one of K = 4 directions, N = 16 states, L = 17 T tokens. The peers:
+
+    unbind              our ``reference`` backend: the recurrence as a loop over ``unbind``
+    published, unbind   the published recurrence (decays and inputs of all tokens first), tokens by ``unbind``
+    published           the same with slices, as published; its backward pass is quadratic in L
+    chunked, numba      pure PyTorch in stretches; numba, where it is installed
+    native              our kernel, its arguments channel by channel (as mamba-ssm has them) or token by token, by the
+                        best instructions of this processor and by older ones
+    cross scan          the four scans of a plane, their orders, limbs and sum: by one kernel, or plain (sequences made
+                        by PyTorch, native scan); more work than the scans alone, for the same state elements
+
+A state element is one (b, k, d, l, n); both passes are divided by their number once. Operations and exponentials are
+those that ``harness count`` gives to the scan: for each state element 7 with 1 exponential forward, 26 with 2 forward
+and backward, which makes the decays a second time. What a peer does beyond that does not raise its share.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import time
-from collections.abc import Callable
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
-
+from benchmarks import scan_peers
+from benchmarks.report import (
+    TIMES,
+    Column,
+    Derived,
+    Pieces,
+    Report,
+    Section,
+    carry_out,
+    count,
+    giga,
+    per_second,
+    percent,
+    ratio,
+    times,
+)
+from benchmarks.scan_peers import PUBLISHED_UNBIND, UNBIND, Size
+from benchmarks.turns import Effort, Row
+from harness.environment import usable_cores
+from harness.reporting.quantity import MISSING
 from posemamba import native
-from posemamba.scan import available, selective_scan
 
-DIRECTIONS, STATES, JOINTS = 4, 16, 17
-BACKENDS = ("reference", "chunked", "native")
+#: Rows by what tells them apart.
+Table = dict[tuple[object, ...], Row]
 
+# ---- the table ----
 
-def arguments(batch: int, channels: int, frames: int) -> list[Tensor]:
-    """Random u, delta, A, B, C, D, delta_bias with the steps and rates of a freshly initialised Mamba."""
-    torch.manual_seed(0)
-    rows, tokens = DIRECTIONS * channels, JOINTS * frames
-    shared = (batch, DIRECTIONS, STATES, tokens)
-    rate = -torch.arange(1, STATES + 1).float().repeat(rows, 1)
-    u, delta = torch.randn(batch, rows, tokens), torch.randn(batch, rows, tokens) - 4
-    return [u, delta, rate, torch.randn(shared), torch.randn(shared), torch.ones(rows), torch.zeros(rows)]
-
-
-def scan(tensors: list[Tensor], backend: str) -> Tensor:
-    u, delta, A, B, C, D, delta_bias = tensors
-    return selective_scan(u, delta, A, B, C, D, delta_bias, delta_softplus=True, backend=backend)
-
-
-def forward(tensors: list[Tensor], backend: str) -> list[Tensor]:
-    with torch.no_grad():
-        return [scan(tensors, backend)]
-
-
-def forward_and_backward(tensors: list[Tensor], backend: str) -> list[Tensor]:
-    leaves = [tensor.detach().requires_grad_() for tensor in tensors]
-    y = scan(leaves, backend)
-    return list(torch.autograd.grad(y, leaves, torch.ones_like(y)))
+REMARK = (
+    "Ratios are of medians at the same size, pass and threads, taken in turns. Shares are of exponentials in their "
+    "peak and of all operations in a product's; errors are relative to float64, of the output or of the worst gradient."
+)
+COLUMNS = (
+    Column("threads", lambda row: str(row["threads"])),
+    Column("B, D, T", lambda row: f"{row['batch']}, {row['channels']}, {row['frames']}", words=True),
+    Column("pass", lambda row: row["pass"], words=True),
+    Column("peer", lambda row: _named(row), words=True),
+    *TIMES,
+    times("× unbind", "times_unbind"),
+    times("× published, unbind", "times_published_unbind"),
+    Column("G state elements/s", lambda row: giga(row["state_elements_per_s"])),
+    Column("of exp peak", lambda row: percent(row["share_of_exp_peak"])),
+    Column("of product peak", lambda row: percent(row["share_of_gemm_peak"])),
+    Column("error", lambda row: f"{row['relative_error']:.0e}" if "relative_error" in row else MISSING),
+)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def _named(row: Row) -> str:
+    return f"{row['peer']}, {row['instructions']}" if row["instructions"] else row["peer"]
 
 
-def relative_error(results: list[Tensor], references: list[Tensor]) -> float:
-    pairs = zip(results, references, strict=True)
-    return max(((result - right).abs().max() / right.abs().max()).item() for result, right in pairs)
+def section(report: Report) -> Section:
+    """The empty table."""
+
+    def derive(rows: list[Row]) -> list[Derived]:
+        table = {_key(row): row for row in rows}
+        for row in rows:
+            row |= {
+                "times_unbind": ratio(table.get(_key(row, peer=UNBIND, instructions=None)), row),
+                "times_published_unbind": ratio(table.get(_key(row, peer=PUBLISHED_UNBIND, instructions=None)), row),
+                "state_elements_per_s": per_second(row, row["state_elements"]),
+                "share_of_exp_peak": report.share(row, row["exponentials"], "exp_per_s"),
+                "share_of_gemm_peak": report.share(row, row["flops_exact"], "gemm_flops_per_s"),
+            }
+        return [*_of_threads(rows, table), *_of_instructions(rows, table)]
+
+    return Section("Selective scan", COLUMNS, REMARK, derive)
 
 
-def measure(
-    work: Callable[[list[Tensor], str], list[Tensor]], tensors: list[Tensor], backends: list[str], rounds: int
-) -> list[dict[str, Any]]:
-    """One row for each backend."""
-    exact = work([tensor.double() for tensor in tensors], "reference")
-    errors = {backend: relative_error(work(tensors, backend), exact) for backend in backends}
-    times: dict[str, list[float]] = {backend: [] for backend in backends}
-    for _ in range(rounds):
-        for backend in backends:
-            times[backend].append(1e3 * seconds(lambda: work(tensors, backend)))  # noqa: B023 (called at once)
-    medians = {backend: statistics.median(times[backend]) for backend in backends}
-    elements = tensors[0].numel() * STATES
-    return [
-        {
-            "pass": work.__name__.replace("_", " "),
-            "backend": backend,
-            "median_ms": medians[backend],
-            "fastest_ms": min(times[backend]),
-            "times_reference": medians["reference"] / medians[backend],
-            "state_elements_per_s": elements / medians[backend] * 1e3,
-            "relative_error": errors[backend],
-        }
-        for backend in backends
-    ]
+def _key(row: Row, **others: object) -> tuple[object, ...]:
+    """What tells rows apart, with ``others`` in its place."""
+    names = ("threads", "batch", "channels", "frames", "pass", "peer", "instructions")
+    return tuple({**row, **others}[name] for name in names)
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| threads | B, D, T | pass | backend | median ms | fastest ms | times faster | G elements/s | error |",
-        "|--:|---|---|---|--:|--:|--:|--:|--:|",
-    ]
+def _of_threads(rows: Sequence[Row], table: Table) -> Iterator[Derived]:
+    """Several threads over one, of the native kernels by the best instructions."""
     for row in rows:
-        figures = f"{row['median_ms']:.2f} | {row['fastest_ms']:.2f} | {row['times_reference']:.1f} | "
-        figures += f"{row['state_elements_per_s'] / 1e9:.2f} | {row['relative_error']:.0e}"
-        size = f"{row['batch']}, {row['channels']}, {row['frames']}"
-        lines.append(f"| {row['threads']} | {size} | {row['pass']} | {row['backend']} | {figures} |")
-    return "\n".join(lines)
+        factor = ratio(table.get(_key(row, threads=1)), row)
+        if row["threads"] > 1 and row["instructions"] == native.instruction_set() and factor:
+            what = f"speed of {row['threads']} threads over 1, {_named(row)}, {row['pass']}"
+            yield Derived(what, f"T = {row['frames']}", factor)
 
 
-def main() -> None:
+def _of_instructions(rows: Sequence[Row], table: Table) -> Iterator[Derived]:
+    """Older instructions over the best: how much longer, and what comes out differently."""
+    apart: dict[str, float] = {}
+    for row in rows:
+        best = table.get(_key(row, instructions=native.instruction_set())) if row["instructions"] else None
+        factor = ratio(row, best)
+        if best is None or best is row or factor is None:
+            continue
+        sets = f"{row['instructions']} over {best['instructions']}"
+        apart[sets] = max(apart.get(sets, 0.0), row["difference_from_best"])
+        where = f"T = {row['frames']}, {row['threads']} thread{'s' * (row['threads'] > 1)}"
+        yield Derived(f"time of {sets}, {row['peer']}, {row['pass']}", where, factor)
+    for sets, difference in apart.items():
+        yield Derived(f"difference of {sets}", "relative, the largest of all", difference)
+
+
+# ---- the command ----
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Returns the exit code."""
+    given = _parser().parse_args(words)
+    report = Report("Selective scan beside its peers", Effort(given.samples, given.seconds))
+    table = section(report)
+    report.sections.append(table)
+    pieces = Pieces("scan", _PEAKS_WEIGHT + sum(given.frames))
+
+    def measure() -> None:
+        report.measure_peaks(given.threads, pieces.piece(_PEAKS_WEIGHT))
+        for frames in given.frames:
+            tell = pieces.piece(frames)
+            size = Size(given.batch, given.channels, frames)
+            tell(0.0, f"float64, {size}")
+            found, missing = scan_peers.contenders(size, given.loop_frames, given.quadratic_frames)
+            ready, skipped = scan_peers.peers(size, found, given.threads)
+            table.skipped += [*missing, *skipped]
+            table.measure(ready, report.effort, tell)
+
+    return carry_out(report, measure, pieces, given.json)
+
+
+#: Of measuring the machine, beside the frames of a size.
+_PEAKS_WEIGHT = 20
+
+
+def _parser() -> argparse.ArgumentParser:
+    effort = Effort()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, nargs="+", default=[27, 81, 243], metavar="T")
-    parser.add_argument("--channels", type=int, default=128, metavar="D")
-    parser.add_argument("--batch", type=int, default=1, metavar="B")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1], metavar="THREADS")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
-    options = parser.parse_args()
-
-    backends = [name for name in BACKENDS if not available()[name]]
-    rows = []
-    for threads in options.threads:
-        torch.set_num_threads(threads)
-        for frames in options.frames:
-            tensors = arguments(options.batch, options.channels, frames)
-            setting = {"threads": threads, "batch": options.batch, "channels": options.channels, "frames": frames}
-            for work in (forward, forward_and_backward):
-                rows += [setting | row for row in measure(work, tensors, backends, options.rounds)]
-    instruction_set = None if native.missing() else native.instruction_set()
-    print(f"torch {torch.__version__}, native scan: {instruction_set or native.missing()}\n\n{table(rows)}")
-    if options.json:
-        document = {"torch": torch.__version__, "instruction_set": instruction_set, "rows": rows}
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+    add = parser.add_argument
+    add("--frames", type=count, nargs="+", default=[27, 81, 243], metavar="T")
+    add("--channels", type=count, default=128, metavar="D")
+    add("--batch", type=count, default=1, metavar="B")
+    add(
+        "--threads",
+        type=int,
+        nargs="+",
+        default=sorted({1, usable_cores() or 1}),
+        metavar="N",
+        help="default: 1 and all",
+    )
+    add("--loop-frames", type=int, default=243, metavar="T", help="the loops only up to this T (default: %(default)s)")
+    add("--quadratic-frames", type=int, default=27, metavar="T",
+        help="backward of the published loop only up to this T (default: %(default)s)")  # fmt: skip
+    add("--samples", type=count, default=effort.samples, help="of each peer (default: %(default)s)")
+    add("--seconds", type=float, default=effort.seconds,
+        help="fewer samples, but six, of a peer that would take longer (default: %(default)s)")  # fmt: skip
+    add("--json", type=Path, metavar="FILE", help="write all figures here, too")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
