@@ -43,6 +43,14 @@ struct CrossWorkspace {
     }
 };
 
+// About where a plane's channels are that the walk comes to in the chunk that is `tokens` away.
+template <class T>
+INLINE Soon soon(const CrossWorkspace<T>& work, const T* plane, Index stride, Index tokens) {
+    const Index step = work.at[1] - work.at[0];
+    return {reinterpret_cast<const char*>(plane + (work.at[0] + step * tokens) * stride),
+            step * stride * Index(sizeof(T)), 0};
+}
+
 // Where the walk's tokens from `start` on lie in the plane, and the joints that are added to them.
 template <class T>
 INLINE void find_tokens(CrossWorkspace<T>& work, const CrossScan<T>& p, const Walk& walk, Index start, int tokens) {
@@ -56,6 +64,7 @@ INLINE void find_tokens(CrossWorkspace<T>& work, const CrossScan<T>& p, const Wa
         work.limb[l] = walk.limbs ? frame * p.joints + p.limbs[joint] : 0;
         if (++position == inner) position = 0, outer++;
     }
+    if (tokens == 1) work.at[1] = work.at[0];
 }
 
 template <class T>
@@ -85,7 +94,7 @@ INLINE void read_weights(CrossWorkspace<T>& work, const CrossScan<T>& p, const S
     for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
         const Index row = k * p.channels + channel, N = p.states, R = p.rank;
         work.largest_rate[i] = read_rates(work.rate + i * N, p.A + row * N, N, valid);
-        gather(work.step_weight + i * R, p.step_weight + row * R, R, valid, int(R), 0);
+        gather(work.step_weight + i * R, p.step_weight + row * R, R, valid, int(R));
     });
 }
 
@@ -137,8 +146,13 @@ TARGET void forward_across(const CrossScan<T>& p, const Slice& slice, Index k, T
             const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
             const Real<T> direct = load_some(p.skip + k * p.channels + channel, valid);
             for (int l = 0; l < tokens; l++) chunk.y[l] = direct * chunk.u[l];
-            advance_all(chunk, hidden, work.rate + i * N, states_of(work, p), N, bounded, tokens);
-            T* out = y + slice.batch * length * p.channels + channel;
+            const Index clip = slice.batch * length;
+            T* out = y + clip * p.channels + channel;
+            const T* selection = p.selection + (clip * p.scans + k) * p.width() + i * 16;  // a line for each vector
+            const Soon next[SOON] = {soon(work, p.u + clip * p.channels + channel, p.channels, CHUNK),
+                                     soon<T>(work, out, p.channels, CHUNK),
+                                     soon(work, selection, p.scans * p.width(), CHUNK)};
+            advance_all(chunk, hidden, work.rate + i * N, states_of(work, p), N, bounded, next, tokens);
             for (int l = 0; l < tokens; l++) {
                 T* to = out + work.at[l] * p.channels;
                 store_some(to, added ? load_some(to, valid) + chunk.y[l] : chunk.y[l], valid);
@@ -232,7 +246,11 @@ TARGET void backward_across(const CrossScan<T>& p, const CrossGradients<T>& d, c
                 work.hidden[n] = c ? load_some(kept + n * p.channels, valid) : broadcast<T>(0);
             const Adjoints<T> all{work.hidden,         work.carry + i * N, work.rate + i * N,
                                   work.d_rate + i * N, work.dB,            work.dC};
-            retreat_all(chunk, work.hidden, all, states_of(work, p), N, bounded, tokens);
+            const Soon next[SOON] = {
+                soon(work, p.u + slice.batch * length * p.channels + channel, p.channels, -CHUNK),
+                soon(work, dy, p.channels, -CHUNK),
+                soon<T>(work, d.u + slice.batch * length * p.channels + channel, p.channels, -CHUNK)};
+            retreat_all(chunk, work.hidden, all, states_of(work, p), N, bounded, next, tokens);
             const Real<T> direct = load_some(p.skip + k * p.channels + channel, valid);
             finish_gradients<T>(chunk, direct, d_direct[i], d_bias[i], tokens);
             add_to_plane(work, p, d.u, of, limbs, tokens);
@@ -242,8 +260,8 @@ TARGET void backward_across(const CrossScan<T>& p, const CrossGradients<T>& d, c
     }
     for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
         const Index row = (slice.batch * p.scans + k) * p.channels + channel;
-        scatter(d.A + row * N, work.d_rate + i * N, N, valid, int(N), 0);
-        scatter(d.step_weight + row * R, work.d_step_weight + i * R, R, valid, int(R), 0);
+        scatter(d.A + row * N, work.d_rate + i * N, N, valid, int(N));
+        scatter(d.step_weight + row * R, work.d_step_weight + i * R, R, valid, int(R));
         store_some(d.skip + row, d_direct[i], valid);
         store_some(d.step_bias + row, d_bias[i], valid);
     });

@@ -54,7 +54,7 @@ APART Matrix<T> pack(T* to, const T* weights, Index in, Index out, bool narrow) 
         Real<T>* column = panels + v / wide * rows * wide + v % wide;
         for (Index k = 0; k < in; k += lanes) {
             Real<T> square[lanes] = {};
-            gather(square, weights + first * in + k, in, valid, int(std::min<Index>(lanes, in - k)), 0);
+            gather(square, weights + first * in + k, in, valid, int(std::min<Index>(lanes, in - k)));
             if (!narrow)
                 for (int i = 0; i < lanes && k + i < in; i++) column[(k + i) * wide] = square[i];
             if constexpr (std::is_same<T, float>::value)

@@ -21,6 +21,21 @@ struct Rows {
     TARGET Rows from(Index n) const { return {row, B + n, C + n}; }
 };
 
+// Memory that the walk comes to soon, a cache line for every token that is worked on meanwhile: 2^bits lines side by
+// side, then `stride` bytes on. A slice has more rows than the processor foresees the use of by itself.
+struct Soon {
+    const char* from;
+    Index stride;
+    int bits;
+};
+
+TARGET static inline void fetch(const Soon& soon, int l) {
+    __builtin_prefetch(soon.from + (l >> soon.bits) * soon.stride + (l & ((1 << soon.bits) - 1)) * 64);
+}
+
+// What is fetched while the first, second, ... group of states is worked on.
+constexpr int SOON = 3;
+
 // From delta with its bias, which is in chunk.step, to the step itself. Returns the largest |step|.
 template <class T, bool with_slope>
 APART T prepare(Chunk<T>& chunk, bool with_softplus, int tokens) {
@@ -43,12 +58,13 @@ APART T prepare(Chunk<T>& chunk, bool with_softplus, int tokens) {
 
 // `states` states through a chunk: y += <C, h>. `rate` is A / ln 2. Where `kept`, decays and states stay in the chunk.
 template <class T, int states, bool bounded, bool kept>
-APART void advance(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T> rows, int tokens) {
+APART void advance(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T> rows, const Soon* soon, int tokens) {
     Real<T> h[states];
     for (int n = 0; n < states; n++) h[n] = hidden[n];
     for (int l = 0; l < tokens; l++) {
         const Real<T> step = chunk.step[l], input = chunk.input[l];
         const T *B = rows.row[l] + rows.B, *C = rows.row[l] + rows.C;
+        if (soon) fetch(*soon, l);
         Real<T> sum = kept ? broadcast<T>(0) : chunk.y[l];
 #pragma GCC unroll 8
         for (int n = 0; n < states; n++) {
@@ -68,11 +84,12 @@ APART void advance(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T
 
 // Where no exponent of the chunk can leave the range of numbers, `bounded`, exp2 need not look.
 template <class T, int states, bool kept>
-INLINE void advance(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T> rows, bool bounded, int tokens) {
+INLINE void advance(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T> rows, bool bounded,
+                    const Soon* soon, int tokens) {
     if (bounded)
-        advance<T, states, true, kept>(chunk, hidden, rate, rows, tokens);
+        advance<T, states, true, kept>(chunk, hidden, rate, rows, soon, tokens);
     else
-        advance<T, states, false, kept>(chunk, hidden, rate, rows, tokens);
+        advance<T, states, false, kept>(chunk, hidden, rate, rows, soon, tokens);
 }
 
 // Sums over channels of the gradients of B and C. A vector holds `states` of them as partial sums, lanes / states each:
@@ -187,21 +204,23 @@ constexpr Index sums_of(Index n) {
 // The chunk's outputs (in y, which begins as 0 or as the direct path) and the states after it.
 template <class T>
 INLINE void advance_all(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T> rows, Index N, bool bounded,
-                        int tokens) {
+                        const Soon* soon, int tokens) {
     for_states<TOGETHER>(N, [&](auto states, Index n) TARGET {
-        advance<T, states, false>(chunk, hidden + n, rate + n, rows.from(n), bounded, tokens);
+        const Soon* now = states == TOGETHER && n / TOGETHER < SOON ? soon + n / TOGETHER : nullptr;
+        advance<T, states, false>(chunk, hidden + n, rate + n, rows.from(n), bounded, now, tokens);
     });
 }
 
 // The chunk's gradients from the states that enter it; `hidden` is overwritten. dB and dC: see sum_vectors.
 template <class T>
 INLINE void retreat_all(Chunk<T>& chunk, Real<T>* entering, const Adjoints<T>& of, Rows<T> rows, Index N, bool bounded,
-                        int tokens) {
+                        const Soon* soon, int tokens) {
     for (int l = 0; l < tokens; l++) chunk.d_input[l] = chunk.d_step[l] = broadcast<T>(0);
     for_states<summed_together<T>>(N, [&](auto states, Index n) TARGET {
         Real<T> hidden[states];
         for (int i = 0; i < states; i++) hidden[i] = entering[n + i];
-        advance<T, states, true>(chunk, hidden, of.rate + n, rows.from(n), bounded, tokens);
+        const Soon* now = states == TOGETHER && n / TOGETHER < SOON ? soon + n / TOGETHER : nullptr;
+        advance<T, states, true>(chunk, hidden, of.rate + n, rows.from(n), bounded, now, tokens);
         const Adjoints<T> some{entering + n,       of.carry + n,           of.rate + n,
                                of.d_rate + n, of.dB + sums_of<T>(n), of.dC + sums_of<T>(n)};
         retreat<T, states>(chunk, some, rows.from(n), tokens);

@@ -60,28 +60,24 @@ INLINE void for_vectors(const Slice& slice, Work work) {
         work(i, channel, int(std::min<Index>(lanes, slice.last - channel)));
 }
 
-// All of a slice's channels at the tokens from `start` on, of a token-major array; what is `ahead` is fetched.
+// All of a slice's channels at the tokens from `start` on, of a token-major array.
 template <class T>
-INLINE void stage(Real<T>* staged, const T* array, const Scan<T>& p, const Slice& slice, Index start, int tokens,
-                  int ahead) {
+INLINE void stage(Real<T>* staged, const T* array, const Scan<T>& p, const Slice& slice, Index start, int tokens) {
     if (!p.token_major) return;
     for (int l = 0; l < tokens; l++) {
         const T* token = array + (slice.batch * p.length + start + l) * p.channels;
         for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
-            __builtin_prefetch(token + ahead * p.channels + channel);
             staged[i * CHUNK + l] = load_some(token + channel, valid);
         });
     }
 }
 
 template <class T>
-INLINE void unstage(T* array, const Real<T>* staged, const Scan<T>& p, const Slice& slice, Index start, int tokens,
-                    int ahead) {
+INLINE void unstage(T* array, const Real<T>* staged, const Scan<T>& p, const Slice& slice, Index start, int tokens) {
     if (!p.token_major) return;
     for (int l = 0; l < tokens; l++) {
         T* token = array + (slice.batch * p.length + start + l) * p.channels;
         for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
-            __builtin_prefetch(token + ahead * p.channels + channel, 1);
             store_some(token + channel, staged[i * CHUNK + l], valid);
         });
     }
@@ -89,19 +85,29 @@ INLINE void unstage(T* array, const Real<T>* staged, const Scan<T>& p, const Sli
 
 // The channels of a part: of `staged`, its vector's, where the array is token-major.
 template <class T>
-INLINE void read_channels(Real<T>* vectors, const T* array, const Real<T>* staged, const Scan<T>& p, const Part& part,
-                          int ahead) {
+INLINE void read_channels(Real<T>* vectors, const T* array, const Real<T>* staged, const Scan<T>& p, const Part& part) {
     if (p.token_major) return copy(vectors, staged + part.vector * CHUNK, part.tokens);
     gather(vectors, array + (part.batch * p.channels + part.channel) * p.length + part.start, p.length, part.valid,
-           part.tokens, ahead);
+           part.tokens);
 }
 
 template <class T>
-INLINE void write_channels(T* array, Real<T>* staged, const Real<T>* vectors, const Scan<T>& p, const Part& part,
-                           int ahead) {
+INLINE void write_channels(T* array, Real<T>* staged, const Real<T>* vectors, const Scan<T>& p, const Part& part) {
     if (p.token_major) return copy(staged + part.vector * CHUNK, vectors, part.tokens);
     scatter(array + (part.batch * p.channels + part.channel) * p.length + part.start, vectors, p.length, part.valid,
-            part.tokens, ahead);
+            part.tokens);
+}
+
+// The next chunk, or the one before, of a part's array.
+template <class T>
+INLINE Soon soon(const T* array, const Scan<T>& p, const Part& part, Index tokens) {
+    constexpr Index bytes = sizeof(T);
+    const Index start = part.start + tokens;
+    if (p.token_major)
+        return {reinterpret_cast<const char*>(array + (part.batch * p.length + start) * p.channels + part.channel),
+                p.channels * bytes, 0};
+    const T* row = array + (part.batch * p.channels + part.channel) * p.length + start;
+    return {reinterpret_cast<const char*>(row), p.length * bytes, bytes == 4 ? 2 : 3};  // 64 tokens are 4 or 8 lines
 }
 
 // Where the B or C of a slice's group begins at token `start`, and the distance of two tokens.
@@ -116,7 +122,7 @@ INLINE void transpose_states(T* rows, const T* array, const Scan<T>& p, Real<T>*
     constexpr int lanes = Vector<T>::lanes;
     for (Index n = 0; n < p.states; n += lanes) {
         const int valid = int(std::min<Index>(lanes, p.states - n));
-        gather(vectors, array + n * p.length, p.length, valid, tokens, 0);
+        gather(vectors, array + n * p.length, p.length, valid, tokens);
         for (int l = 0; l < tokens; l++) store_some(rows + l * 2 * p.states + n, vectors[l], valid);
     }
 }
@@ -143,14 +149,14 @@ INLINE void write_states(T* array, const Real<T>* sums, ScanWorkspace<T>& work, 
     for (Index n = 0; n < p.states; n += lanes) {
         const int valid = int(std::min<Index>(lanes, p.states - n));
         for (int l = 0; l < tokens; l++) work.transposed[l] = load_some(work.shared + l * p.states + n, valid);
-        scatter(array + n * p.length, work.transposed, p.length, valid, tokens, 0);
+        scatter(array + n * p.length, work.transposed, p.length, valid, tokens);
     }
 }
 
 // A / ln 2 of a vector of channels, from rows (channels, N). Returns the largest.
 template <class T>
 INLINE T read_rates(Real<T>* rate, const T* A, Index N, int valid) {
-    gather(rate, A, N, valid, int(N), 0);
+    gather(rate, A, N, valid, int(N));
     Real<T> largest = broadcast<T>(0);
     for (Index n = 0; n < N; n++) {
         rate[n] *= Number<T>::log2_e;
@@ -169,10 +175,10 @@ INLINE void read_all_rates(ScanWorkspace<T>& work, const Scan<T>& p, const Slice
 
 // Reads and prepares a chunk of u and delta. Returns the largest |step|.
 template <class T, bool with_slope>
-INLINE T read_inputs(ScanWorkspace<T>& work, const Scan<T>& p, const Part& part, int ahead) {
+INLINE T read_inputs(ScanWorkspace<T>& work, const Scan<T>& p, const Part& part) {
     Chunk<T>& chunk = *work.chunk;
-    read_channels(chunk.u, p.u, work.staged[0], p, part, ahead);
-    read_channels(chunk.step, p.delta, work.staged[1], p, part, ahead);
+    read_channels(chunk.u, p.u, work.staged[0], p, part);
+    read_channels(chunk.step, p.delta, work.staged[1], p, part);
     if (p.delta_bias) {
         const Real<T> bias = load_some(p.delta_bias + part.channel, part.valid);
         for (int l = 0; l < part.tokens; l++) chunk.step[l] += bias;
@@ -191,22 +197,24 @@ TARGET void forward_slice(const Scan<T>& p, const Slice& slice, char* memory) {
         const Index start = c * CHUNK;
         const int tokens = int(std::min<Index>(CHUNK, p.length - start));
         const Rows<T> rows = read_states(work, p, slice, start, tokens);
-        stage(work.staged[0], p.u, p, slice, start, tokens, CHUNK);
-        stage(work.staged[1], p.delta, p, slice, start, tokens, CHUNK);
+        stage(work.staged[0], p.u, p, slice, start, tokens);
+        stage(work.staged[1], p.delta, p, slice, start, tokens);
         for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
             const Part part{slice.batch, i, channel, start, valid, tokens};
             Real<T>* hidden = work.hidden + i * N;
-            const T largest_step = read_inputs<T, false>(work, p, part, CHUNK);
+            const T largest_step = read_inputs<T, false>(work, p, part);
             const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
             const Real<T> direct = p.D ? load_some(p.D + channel, valid) : broadcast<T>(0);
             for (int l = 0; l < tokens; l++) chunk.y[l] = p.D ? direct * chunk.u[l] : direct;
-            advance_all(chunk, hidden, work.rate + i * N, rows, N, bounded, tokens);
-            write_channels(p.y, work.staged[2], chunk.y, p, part, CHUNK);
+            const Soon next[SOON] = {soon(p.u, p, part, CHUNK), soon(p.delta, p, part, CHUNK),
+                                     soon<T>(p.y, p, part, CHUNK)};
+            advance_all(chunk, hidden, work.rate + i * N, rows, N, bounded, next, tokens);
+            write_channels(p.y, work.staged[2], chunk.y, p, part);
             if (!p.kept) return;
             T* kept = p.kept + (slice.batch * chunks + c) * N * p.channels + channel;
             for (Index n = 0; n < N; n++) store_some(kept + n * p.channels, hidden[n], valid);
         });
-        unstage(p.y, work.staged[2], p, slice, start, tokens, CHUNK);
+        unstage(p.y, work.staged[2], p, slice, start, tokens);
     }
 }
 
@@ -226,33 +234,35 @@ TARGET void backward_slice(const Scan<T>& p, const ScanGradients<T>& d, const Sl
         const Rows<T> rows = read_states(work, p, slice, start, tokens);
         clear<T>(work.dB, sum_vectors<T>(N));
         clear<T>(work.dC, sum_vectors<T>(N));
-        stage(work.staged[0], p.u, p, slice, start, tokens, -CHUNK);
-        stage(work.staged[1], p.delta, p, slice, start, tokens, -CHUNK);
-        stage(work.staged[2], d.dy, p, slice, start, tokens, -CHUNK);
+        stage(work.staged[0], p.u, p, slice, start, tokens);
+        stage(work.staged[1], p.delta, p, slice, start, tokens);
+        stage(work.staged[2], d.dy, p, slice, start, tokens);
         for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
             const Part part{slice.batch, i, channel, start, valid, tokens};
-            const T largest_step = read_inputs<T, true>(work, p, part, -CHUNK);
+            const T largest_step = read_inputs<T, true>(work, p, part);
             const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
-            read_channels(chunk.dy, d.dy, work.staged[2], p, part, -CHUNK);
+            read_channels(chunk.dy, d.dy, work.staged[2], p, part);
             const T* kept = p.kept + (slice.batch * chunks + c - 1) * N * p.channels + channel;
             for (Index n = 0; n < N; n++)
                 work.hidden[n] = c ? load_some(kept + n * p.channels, valid) : broadcast<T>(0);
             const Adjoints<T> all{work.hidden,         work.carry + i * N, work.rate + i * N,
                                   work.d_rate + i * N, work.dB,            work.dC};
-            retreat_all(chunk, work.hidden, all, rows, N, bounded, tokens);
+            const Soon next[SOON] = {soon(p.u, p, part, -CHUNK), soon(p.delta, p, part, -CHUNK),
+                                     soon(d.dy, p, part, -CHUNK)};
+            retreat_all(chunk, work.hidden, all, rows, N, bounded, next, tokens);
             const Real<T> direct = p.D ? load_some(p.D + channel, valid) : broadcast<T>(0);
             finish_gradients<T>(chunk, direct, d_direct[i], d_bias[i], tokens);
-            write_channels(d.u, work.staged[0], chunk.d_input, p, part, -CHUNK);
-            write_channels(d.delta, work.staged[1], chunk.d_step, p, part, -CHUNK);
+            write_channels(d.u, work.staged[0], chunk.d_input, p, part);
+            write_channels(d.delta, work.staged[1], chunk.d_step, p, part);
         });
-        unstage(d.u, work.staged[0], p, slice, start, tokens, -CHUNK);
-        unstage(d.delta, work.staged[1], p, slice, start, tokens, -CHUNK);
+        unstage(d.u, work.staged[0], p, slice, start, tokens);
+        unstage(d.delta, work.staged[1], p, slice, start, tokens);
         write_states(d.B + shared, work.dB, work, p, tokens);
         write_states(d.C + shared, work.dC, work, p, tokens);
     }
     for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
         const Index row = slice.batch * p.channels + channel;
-        scatter(d.A + row * N, work.d_rate + i * N, N, valid, int(N), 0);
+        scatter(d.A + row * N, work.d_rate + i * N, N, valid, int(N));
         store_some(d.D + row, d_direct[i], valid);
         store_some(d.delta_bias + row, d_bias[i], valid);
     });

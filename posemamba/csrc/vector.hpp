@@ -33,8 +33,9 @@ INLINE void store(T* to, Real<T> value) {
     std::memcpy(to, &value, sizeof value);
 }
 
-// Keeps the compiler from joining the product x to the sums after it: the recurrence has more multiplications, fused or
-// not, than the processor has units for, while those for additions are idle.
+// Hides from the compiler how x came about. A product is then not joined to the sums after it: the recurrence has more
+// multiplications, fused or not, than the processor has units for, while those for additions are idle. And a constant
+// bound is compared with by the one instruction that there is for it.
 #if defined(__x86_64__) && !defined(__clang__)
 #define OPAQUE(x) asm("" : "+v"(x))
 #else
@@ -46,13 +47,15 @@ INLINE void store(T* to, Real<T> value) {
 // Comparisons are written so that NaN stays NaN.
 template <class T>
 INLINE Real<T> at_least(Real<T> x, T low) {
-    const Real<T> bound = broadcast<T>(low);
+    Real<T> bound = broadcast<T>(low);
+    OPAQUE(bound);
     return bound > x ? bound : x;
 }
 
 template <class T>
 INLINE Real<T> at_most(Real<T> x, T high) {
-    const Real<T> bound = broadcast<T>(high);
+    Real<T> bound = broadcast<T>(high);
+    OPAQUE(bound);
     return bound < x ? bound : x;
 }
 
@@ -200,14 +203,10 @@ INLINE void transpose(Real<T>* square) {
     }
 }
 
-// vectors[l][lane] = rows[lane][l]; lanes beyond `valid` become 0. There are more rows than the processor can foresee the
-// use of, so what is `ahead` tokens away, the rows' next chunk, is fetched by hand.
+// vectors[l][lane] = rows[lane][l]; lanes beyond `valid` become 0.
 template <class T>
-APART void gather(Real<T>* vectors, const T* rows, Index stride, int valid, int tokens, int ahead) {
+APART void gather(Real<T>* vectors, const T* rows, Index stride, int valid, int tokens) {
     constexpr int lanes = Vector<T>::lanes;
-    if (ahead)
-        for (int lane = 0; lane < valid; lane++)
-            for (int l = 0; l < CHUNK; l += 64 / int(sizeof(T))) __builtin_prefetch(rows + lane * stride + ahead + l);
     const int whole = valid == lanes ? tokens / lanes * lanes : 0;
     for (int l = 0; l < whole; l += lanes) {
         Real<T> square[lanes];
@@ -224,11 +223,8 @@ APART void gather(Real<T>* vectors, const T* rows, Index stride, int valid, int 
 
 // rows[lane][l] = vectors[l][lane].
 template <class T>
-APART void scatter(T* rows, const Real<T>* vectors, Index stride, int valid, int tokens, int ahead) {
+APART void scatter(T* rows, const Real<T>* vectors, Index stride, int valid, int tokens) {
     constexpr int lanes = Vector<T>::lanes;
-    if (ahead)
-        for (int lane = 0; lane < valid; lane++)
-            for (int l = 0; l < CHUNK; l += 64 / int(sizeof(T))) __builtin_prefetch(rows + lane * stride + ahead + l, 1);
     const int whole = valid == lanes ? tokens / lanes * lanes : 0;
     for (int l = 0; l < whole; l += lanes) {
         Real<T> square[lanes];
