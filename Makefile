@@ -42,4 +42,4 @@ figures: $(VENV)/.installed
 	$(BIN)/harness plot published --results results --out results
 
 clean:
-	rm -rf $(VENV) build *.egg-info posemamba/scan/*.so
+	rm -rf $(VENV) build *.egg-info posemamba/*.so

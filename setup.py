@@ -1,4 +1,4 @@
-"""Metadata, dependencies and the native selective scan.
+"""Metadata, dependencies and PoseMamba's native kernels.
 
 PoseMamba's native kernels (posemamba/csrc) are a plain shared library: it needs neither torch nor Python headers, so
 that ``pip install .`` works in an isolated build environment. It is optional: without a C++ compiler everything

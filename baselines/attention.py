@@ -51,8 +51,10 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: flo
 
 
 def _too_narrow(heads: Tensor) -> bool:
-    # Operations are counted on tensors without numbers, on "meta" or of a subclass: there heads stay as they are.
-    if type(heads) is not Tensor or not heads.is_cpu or heads.dtype == torch.float64:
+    # Where operations are counted, on tensors without numbers ("meta", or of a subclass) or by who watches them being
+    # dispatched, heads stay as they are.
+    counted = type(heads) is not Tensor or torch._C._len_torch_dispatch_stack() > 0
+    if counted or not heads.is_cpu or heads.dtype == torch.float64:
         return False
     return heads.shape[-1] < _FULL_HEAD and heads.shape[-2] >= _MANY_TOKENS
 

@@ -97,7 +97,8 @@ class SpatioTemporalScan(nn.Module):
     def takes_cross_scan(self, plane: Tensor) -> bool:
         """Whether :meth:`cross_scan` can stand in for :meth:`scan`, its definition.
 
-        Not where someone counts or times operators: it has none of its own in their tables.
+        Not where someone counts or times operators: it has none of its own in their tables. Nor in an exported program,
+        which may be run where there is no native library.
         """
         config = self.config
         needs_gradient = torch.is_grad_enabled() and (plane.requires_grad or self.A_log.requires_grad)
@@ -108,6 +109,7 @@ class SpatioTemporalScan(nn.Module):
             and not (needs_gradient and self.limbs is not None and config.scan_gradient == "authors")
             and not is_abstract(plane)
             and not is_watched()
+            and not _is_exporting()
         )
 
     def cross_scan(self, plane: Tensor) -> Tensor:
@@ -132,6 +134,10 @@ class SpatioTemporalScan(nn.Module):
         rank, states = self.step_weight.shape[-1], self.A_log.shape[-1]
         low_rank_step, B, C = (self.selection_weight @ u).split((rank, states, states), dim=2)
         return self.step_weight @ low_rank_step, B, C
+
+
+def _is_exporting() -> bool:
+    return bool(getattr(torch.compiler, "is_exporting", lambda: False)())  # not before torch 2.7
 
 
 class DropPath(nn.Module):

@@ -80,8 +80,11 @@ def cross_scan(
     skip         (K*D,)                  weight of the direct path from u to y
     limbs        (J,)                    the joint that is added to each, in walks with limbs; None where none has
     walks                                see :func:`walks`
+
+    Raises ValueError for limbs that are not J joints of the plane.
     """
     u, selection, step_weight, step_bias, A, skip = _contiguous(u, selection, step_weight, step_bias, A, skip)
+    _check_limbs(limbs, u)
     y = torch.empty_like(u)
     states = u.new_empty(_states_shape(u, A, walks) if keep_states else (0,))
     arrays: list[native.Array] = [
@@ -136,6 +139,7 @@ def cross_scan_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of u, selection, step_weight, step_bias, A and skip."""
     dy, u, selection, step_weight, step_bias, A, skip = _contiguous(dy, u, selection, step_weight, step_bias, A, skip)
+    _check_limbs(limbs, u)
     batch, channels = u.shape[0], u.shape[-1]
     slices = -(-channels // native.slice_channels())
     du, dselection = torch.zeros_like(u), selection.new_zeros(slices, *selection.shape)
@@ -180,6 +184,13 @@ def _backward(ctx: Any, dy: Tensor | None, _: None) -> tuple[Tensor | None, ...]
 
 
 cross_scan.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _check_limbs(limbs: Tensor | None, u: Tensor) -> None:
+    joints = u.shape[2]
+    if limbs is None or (limbs.shape == (joints,) and limbs.dtype == torch.int64 and limbs.is_contiguous()):
+        return
+    raise ValueError(f"the scan needs one limb for each of {joints} joints, got {tuple(limbs.shape)} of {limbs.dtype}")
 
 
 def _contiguous(*tensors: Tensor) -> tuple[Tensor, ...]:

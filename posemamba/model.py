@@ -102,7 +102,7 @@ def build(config: PoseMambaConfig) -> PoseMamba:
 
 
 def _apply(block: nn.Module, norm: nn.LayerNorm, x: Tensor, memory: native_block.Workspace) -> Tensor:
-    """The norm of a block's output; what ``x`` holds may be overwritten where there are no gradients."""
+    """The norm of a block's output."""
     if native_block.takes(block, norm, x):
         return native_block.run(block, norm, x, memory)
     return norm(block(x))

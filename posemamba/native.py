@@ -19,6 +19,9 @@ Array = Tensor | ctypes.Array[ctypes.c_int32] | None
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 #: Tokens between two states that a forward pass keeps for the backward pass; CHUNK in csrc/native.cpp.
 CHECKPOINT_TOKENS = 64
+#: Of the arguments of the kernels; native_interface in csrc/native.cpp.
+INTERFACE = 3
+_DONE, _LIMBS_OUT_OF_PLANE = 1, 2  # Result in csrc/native.cpp
 _REMEDY = (
     "install a C++ compiler (g++ or clang++) and reinstall, or run `python setup.py build_ext --inplace` in a checkout."
 )
@@ -32,10 +35,10 @@ def _load(folder: Path) -> tuple[ctypes.CDLL | None, str]:
         return None, f"the native scan was not built; {_REMEDY}"
     try:
         library = ctypes.CDLL(str(path))
-        built_with = library.native_chunk()
+        built_with = (library.native_interface(), library.native_chunk())
     except (OSError, AttributeError) as error:
         return None, f"the native scan does not load ({error}); {_REMEDY}"
-    if built_with != CHECKPOINT_TOKENS:
+    if built_with != (INTERFACE, CHECKPOINT_TOKENS):
         return None, f"the native scan was built from another version of the source; {_REMEDY}"
     return library, ""
 
@@ -67,13 +70,17 @@ def slice_channels() -> int:
 def call(kernel: str, arrays: Sequence[Array], sizes: Iterable[int]) -> None:
     """Run ``kernel`` on contiguous ``arrays``, the first of which decides on the dtype, and ``sizes``.
 
-    Raises ValueError where there is no library and MemoryError where it finds no memory for its workspace.
+    Raises ValueError where there is no library and for limbs that are no joints of the plane, and MemoryError where it
+    finds no memory for its workspace.
     """
     dtype = next(array.dtype for array in arrays if isinstance(array, Tensor))
     function = getattr(_loaded(), f"{kernel}_{str(dtype).removeprefix('torch.')}")
     pointers = [ctypes.c_void_p(array.data_ptr()) if isinstance(array, Tensor) else array for array in arrays]
     numbers = [ctypes.c_int64(size) for size in (*sizes, torch.get_num_threads(), _instruction_set)]
-    if not function(*pointers, *numbers):
+    result = function(*pointers, *numbers)
+    if result == _LIMBS_OUT_OF_PLANE:
+        raise ValueError("limbs must name a joint of the plane for each of its joints")
+    if result != _DONE:
         raise MemoryError(f"the native kernel {kernel} found no memory for its workspace")
 
 

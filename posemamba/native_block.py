@@ -4,33 +4,37 @@
 in the cache from one linear layer to the next, so that only what convolution and scan need of other tokens is written
 to memory: 2 D + K (R + 2 N) numbers a token, in a workspace that all blocks of a forward share.
 
-It reads the parameters at every call and keeps nothing of them. Modules that someone watches by hooks, has replaced or
-parametrized are called as they are, in the form of operators, and so is everything where someone counts operators.
+It reads the parameters at every call and keeps nothing of them. It takes a block only if every part of it is exactly
+what the configuration says (class, shapes, padding) and nobody looks on by a hook, a counter of operators or a
+transformation of functions; otherwise the modules are called.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.modules import module as module_state
 
 from posemamba import native
 from posemamba.block import DropPath, Mlp, SpatioTemporalBlock, SpatioTemporalScan
+from posemamba.config import PoseMambaConfig
 from posemamba.cross_scan import c_walks
 from posemamba.scan import is_abstract, is_watched
 
 _DTYPES = (torch.float32, torch.float64)
-#: The classes of a block's parts; of these exactly, else the kernel would not do as they do.
-_MODULES = (SpatioTemporalBlock, SpatioTemporalScan, DropPath, Mlp, nn.Linear, nn.LayerNorm, nn.Conv2d)
 
 
 class Workspace:
-    """Memory that the blocks of one forward use in turn; none before the first of them asks."""
+    """Memory that the blocks of one forward use in turn, and what of their outputs may be written over."""
 
     def __init__(self) -> None:
         self._memory: Tensor | None = None
+        self._output: Tensor | None = None
 
     def of(self, size: int, like: Tensor) -> Tensor:
         """At least ``size`` numbers of the dtype of ``like``, with whatever was left in them."""
@@ -38,29 +42,32 @@ class Workspace:
             self._memory = like.new_empty(size)
         return self._memory
 
+    def own(self, x: Tensor) -> Tensor:
+        """``x`` where the kernel itself made it last, so that nobody else holds it, else a contiguous copy."""
+        if x is not self._output:
+            self._output = x.clone(memory_format=torch.contiguous_format)
+        return self._output
+
 
 def takes(block: nn.Module, norm: nn.Module, x: Tensor) -> TypeGuard[SpatioTemporalBlock]:
     """Whether :func:`run` can stand in for ``norm(block(x))``."""
     return (
-        isinstance(block, SpatioTemporalBlock)
-        and not torch.is_grad_enabled()
-        and not block.training
-        and block.scan.config.scan_backend in ("auto", "native")
+        not torch.is_grad_enabled()
+        and type(x) is Tensor
         and x.device.type == "cpu"
         and x.dtype in _DTYPES
         and not native.missing()
         and not torch.compiler.is_compiling()
         and (not torch.is_autocast_enabled("cpu") or _in_bfloat16(x))
         and not is_abstract(x)
-        and not is_watched()
-        and not module_state._has_any_global_hook()
-        and all(_is_plain(part, x.dtype) for part in (*_parts(block), norm))
+        and not _is_observed()
+        and _is_as_configured(block, norm, x.dtype)
     )
 
 
 def run(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor, memory: Workspace) -> Tensor:
-    """``norm(block(x))`` for x (B, T, J, C), written over x where it is contiguous."""
-    x = x.contiguous()
+    """``norm(block(x))`` for x (B, T, J, C); written over x where that is what the kernel returned last."""
+    x = memory.own(x)
     scan, mlp, config = block.scan, block.mlp, block.scan.config
     batch, frames, joints, dim = x.shape
     inner = config.inner_dim
@@ -89,20 +96,95 @@ def _in_bfloat16(x: Tensor) -> bool:
     return x.dtype == torch.float32 and torch.get_autocast_dtype("cpu") == torch.bfloat16 and native.has_bfloat16()
 
 
-def _parts(block: SpatioTemporalBlock) -> tuple[nn.Module, ...]:
-    scan, mlp = block.scan, block.mlp
+def _is_observed() -> bool:
+    """Whether someone counts operators, hooks all modules, or transforms functions (vmap, forward-mode gradients)."""
     return (
-        block, block.scan_norm, scan, scan.input_projection, scan.convolution, scan.output_norm,
-        scan.output_projection, block.mlp_norm, mlp, mlp.expand, mlp.contract, block.drop_path,
-    )  # fmt: skip
+        is_watched()
+        or module_state._has_any_global_hook()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or forward_ad._current_level >= 0
+    )
 
 
-def _is_plain(part: nn.Module, dtype: torch.dtype) -> bool:
-    """Whether it does what its class says, with contiguous parameters of ``dtype``, and nobody looks on."""
+def _is_as_configured(block: nn.Module, norm: nn.Module, dtype: torch.dtype) -> bool:
+    if type(block) is not SpatioTemporalBlock or type(block.scan) is not SpatioTemporalScan:
+        return False
+    config, expected = block.scan.config, _shapes(block.scan.config)
     return (
-        type(part) in _MODULES
+        config.scan_backend in ("auto", "native")
+        and _is_plain(norm, nn.LayerNorm, expected["norm"], dtype)
+        and all(
+            _is_plain(_part(block, name), kind, expected[name], dtype)
+            for name, kind in _PARTS.items()
+            if name != "norm"
+        )
+        and _convolves_as_defined(block.scan.convolution, config.inner_dim)
+        and (block.scan.limbs is None or block.scan.limbs.shape == (config.joints,))
+    )
+
+
+#: The block's parts and their classes; "norm" is the one behind the block.
+_PARTS: Mapping[str, type[nn.Module]] = {
+    "norm": nn.LayerNorm,
+    "": SpatioTemporalBlock,
+    "scan_norm": nn.LayerNorm,
+    "scan": SpatioTemporalScan,
+    "scan.input_projection": nn.Linear,
+    "scan.convolution": nn.Conv2d,
+    "scan.output_norm": nn.LayerNorm,
+    "scan.output_projection": nn.Linear,
+    "mlp_norm": nn.LayerNorm,
+    "mlp": Mlp,
+    "mlp.expand": nn.Linear,
+    "mlp.contract": nn.Linear,
+    "drop_path": DropPath,
+}
+
+
+@functools.cache
+def _shapes(config: PoseMambaConfig) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
+    """Of each part the shapes of its own parameters, as the modules make them."""
+    with torch.device("meta"):
+        block = SpatioTemporalBlock(config, drop_path=0.0)
+        parts = {name: nn.LayerNorm(config.dim) if name == "norm" else _part(block, name) for name in _PARTS}
+    return {
+        name: {one: tuple(p.shape) for one, p in part.named_parameters(recurse=False)} for name, part in parts.items()
+    }
+
+
+def _part(block: nn.Module, name: str) -> nn.Module:
+    part: nn.Module = block
+    for step in name.split(".") if name else ():
+        part = part._modules[step]  # type: ignore[assignment]
+    return part
+
+
+def _is_plain(
+    part: nn.Module, kind: type[nn.Module], shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype
+) -> bool:
+    """Whether it is of this class, with these parameters and no others, in evaluation, and nobody looks on."""
+    parameters = part._parameters
+    return (
+        type(part) is kind
+        and not part.training
         and "forward" not in part.__dict__
         and not part._forward_hooks
         and not part._forward_pre_hooks
-        and all(p is None or (p.dtype == dtype and p.is_contiguous()) for p in part._parameters.values())
+        and sum(p is not None for p in parameters.values()) == len(shapes)
+        and all(_is_array(parameters.get(name), shape, dtype) for name, shape in shapes.items())
     )
+
+
+def _is_array(p: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
+    return (
+        type(p) is nn.Parameter
+        and p.shape == shape
+        and p.dtype == dtype
+        and p.device.type == "cpu"
+        and p.is_contiguous()
+    )
+
+
+def _convolves_as_defined(convolution: nn.Conv2d, channels: int) -> bool:
+    settings = (convolution.groups, convolution.padding, convolution.stride, convolution.dilation)
+    return settings == (channels, (1, 1), (1, 1), (1, 1)) and convolution.padding_mode == "zeros"

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
         "harness.reporting", "harness.training",
     },
     "harness.data": set(),
-    "harness.evaluation": {"harness.data"},
+    "harness.evaluation": {"harness.data", "harness.precision"},
     "harness.foreign": set(),
     "harness.checkpoint_file": {"harness.foreign"},
     "harness.recognition": {"harness.models", "harness.checkpoint_file"},

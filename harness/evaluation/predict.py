@@ -23,6 +23,7 @@ from harness.data.clips import Cutting, Window
 from harness.data.sequence import FloatArray, Sequence
 from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES, MIRRORED, ROOT
 from harness.errors import BadInput, RunFailed
+from harness.precision import Autocast
 
 Inputs = Callable[[Sequence], FloatArray]
 Decode = Callable[[FloatArray, Sequence], NDArray[np.floating]]
@@ -139,8 +140,9 @@ def _checked_output(model: nn.Module, clips: Tensor, frames: int) -> Tensor:
     expected = (len(clips), frames, JOINT_COUNT, 3)
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != expected:
+        lifter = model.function if isinstance(model, Autocast) else model
         raise BadInput(
-            f"{type(model).__name__} returned {shape}; the contract is (B, {frames} frames, {JOINT_COUNT}, 3) = "
+            f"{type(lifter).__name__} returned {shape}; the contract is (B, {frames} frames, {JOINT_COUNT}, 3) = "
             f"{expected}. See harness check"
         )
     return output.float()

@@ -125,7 +125,7 @@ INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channe
 
 template <class T>
 INLINE Rows<T> states_of(CrossWorkspace<T>& work, const CrossScan<T>& p) {
-    return {work.row, p.rank, p.rank + p.states};
+    return {work.row, work.row, p.rank, p.rank + p.states};
 }
 
 // Scan k of one slice; y is written or, where `added`, added to.

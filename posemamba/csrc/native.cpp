@@ -153,7 +153,10 @@ namespace avx2 {
 namespace avx512 {
 #define VECTOR_BYTES 64
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
+#if defined(__clang__) || __GNUC__ >= 11
 #define BFLOAT16_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bf16,avx2,fma")))
+#define HAS_BFLOAT16
+#endif
 #include "variant.hpp"
 #undef BFLOAT16_TARGET
 #undef VECTOR_BYTES
@@ -175,7 +178,7 @@ InstructionSet best_instruction_set() {
 }
 
 bool has_bfloat16() {
-#ifdef HAS_X86_VARIANTS
+#ifdef HAS_BFLOAT16
     return best_instruction_set() == AVX512 && __builtin_cpu_supports("avx512bf16");
 #else
     return false;
@@ -279,6 +282,15 @@ void add_planes(T* y, const T* planes, Index scans, Index size, int threads) {
     }
 }
 
+// What a walk adds must be in the plane, which is written through it.
+template <class T>
+bool has_limbs_in_plane(const CrossScan<T>& p) {
+    for (Index k = 0; k < p.scans; k++)
+        for (Index j = 0; p.walks[k].limbs && j < p.joints; j++)
+            if (!p.limbs || p.limbs[j] < 0 || p.limbs[j] >= p.joints) return false;
+    return true;
+}
+
 // A thread takes a slice through all scans, so that they can be added in place. Where that would leave threads idle,
 // each scan is a task with a plane of its own; the sum is the same.
 template <class T>
@@ -303,12 +315,17 @@ bool cross_forward(const CrossScan<T>& p, T* y, int threads, int instruction_set
 template <class T>
 bool cross_backward(const CrossScan<T>& p, const CrossGradients<T>& d, int threads, int instruction_set) {
     const Kernel<T> kernels = kernel<T>(instruction_set);
+    if (!p.length()) return true;
     return for_each_task(slices_of(p.batch, 1, p.channels), kernels.cross_bytes(p.states, p.rank), threads,
                          [&](Index task, char* memory) {
                              const Slice slice = slice_of(task, 1, p.channels);
                              for (Index k = 0; k < p.scans; k++) kernels.cross_backward(p, d, slice, k, memory);
                          });
 }
+
+enum Result { OUT_OF_MEMORY, DONE, LIMBS_OUT_OF_PLANE };
+
+Result result(bool done) { return done ? DONE : OUT_OF_MEMORY; }
 
 struct Free {
     void operator()(void* memory) const { ::operator delete(memory, std::align_val_t(ALIGNMENT)); }
@@ -336,6 +353,9 @@ bool block(const Block<T>& p, int threads, int instruction_set) {
 
 extern "C" {
 
+// To be raised with every change of these functions' arguments; INTERFACE in native.py.
+int native_interface() { return 3; }
+
 int native_chunk() { return CHUNK; }
 
 int native_slice() { return SLICE; }
@@ -344,7 +364,7 @@ int native_best_instruction_set() { return best_instruction_set(); }
 
 int native_has_bfloat16() { return has_bfloat16(); }
 
-// All return 1, or 0 where memory ran out. An instruction set above the machine's best must not be asked for.
+// All return DONE or what is wrong. An instruction set above the machine's best must not be asked for.
 // clang-format off
 #define DEFINE(T, NAME)                                                                                             \
     int scan_forward_##NAME(const T* u, const T* delta, const T* A, const T* B, const T* C, const T* D,             \
@@ -353,7 +373,7 @@ int native_has_bfloat16() { return has_bfloat16(); }
                             Index softplus, Index token_major, Index threads, Index instruction_set) {              \
         const Scan<T> p{u, delta, A, B, C, D, delta_bias, y, kept,                                                  \
                         batch, groups, channels, states, length, softplus != 0, token_major != 0};                  \
-        return forward(p, int(threads), int(instruction_set));                                                      \
+        return result(forward(p, int(threads), int(instruction_set)));                                              \
     }                                                                                                               \
     int scan_backward_##NAME(const T* dy, const T* u, const T* delta, const T* A, const T* B, const T* C,           \
                              const T* D, const T* delta_bias, T* kept,                                              \
@@ -363,7 +383,7 @@ int native_has_bfloat16() { return has_bfloat16(); }
         const Scan<T> p{u, delta, A, B, C, D, delta_bias, nullptr, kept,                                            \
                         batch, groups, channels, states, length, softplus != 0, token_major != 0};                  \
         const ScanGradients<T> d{dy, du, ddelta, dA, dB, dC, dD, ddelta_bias};                                      \
-        return backward(p, d, int(threads), int(instruction_set));                                                  \
+        return result(backward(p, d, int(threads), int(instruction_set)));                                          \
     }                                                                                                               \
     int cross_forward_##NAME(const T* u, const T* selection, const T* step_weight, const T* step_bias,              \
                              const T* skip, const T* A, const void* walks, const Index* limbs, T* y, T* kept,       \
@@ -371,7 +391,8 @@ int native_has_bfloat16() { return has_bfloat16(); }
                              Index rank, Index threads, Index instruction_set) {                                    \
         const CrossScan<T> p{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks), limbs, \
                              kept, batch, frames, joints, scans, channels, states, rank};                           \
-        return cross_forward(p, y, int(threads), int(instruction_set));                                             \
+        if (!has_limbs_in_plane(p)) return LIMBS_OUT_OF_PLANE;                                                      \
+        return result(cross_forward(p, y, int(threads), int(instruction_set)));                                     \
     }                                                                                                               \
     int cross_backward_##NAME(const T* dy, const T* u, const T* selection, const T* step_weight,                    \
                               const T* step_bias, const T* skip, const T* A, const void* walks,                     \
@@ -382,7 +403,8 @@ int native_has_bfloat16() { return has_bfloat16(); }
         const CrossScan<T> p{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks), limbs, \
                              kept, batch, frames, joints, scans, channels, states, rank};                           \
         const CrossGradients<T> d{dy, d_u, d_selection, d_A, d_step_weight, d_skip, d_step_bias};                   \
-        return cross_backward(p, d, int(threads), int(instruction_set));                                            \
+        if (!has_limbs_in_plane(p)) return LIMBS_OUT_OF_PLANE;                                                      \
+        return result(cross_backward(p, d, int(threads), int(instruction_set)));                                    \
     }
 // The block's arrays, in the order of its fields from x on; then those of its scan.
 #define DEFINE_BLOCK(T, NAME)                                                                                       \
@@ -405,7 +427,8 @@ int native_has_bfloat16() { return has_bfloat16(); }
                          output_norm_weight, output_norm_bias, output_projection, mlp_norm_weight, mlp_norm_bias,   \
                          expand_weight, expand_bias, contract_weight, contract_bias,                                \
                          last_norm_weight, last_norm_bias, epsilon, dim, hidden, narrow != 0};                      \
-        return block(p, int(threads), int(instruction_set));                                                        \
+        if (!has_limbs_in_plane(scan)) return LIMBS_OUT_OF_PLANE;                                                   \
+        return result(block(p, int(threads), int(instruction_set)));                                                \
     }
 // clang-format on
 

@@ -12,13 +12,13 @@ struct Chunk {
     Real<T> hidden[CHUNK * TOGETHER], decay[CHUNK * TOGETHER];
 };
 
-// What all channels of a group share at the chunk's tokens: B and C of some states, each `row[l]` plus where they begin.
+// What all channels of a group share at the chunk's tokens: where B and C of each token begin, and how far into them.
 template <class T>
 struct Rows {
-    const T* const* row;  // (tokens,)
-    Index B, C;
+    const T *const *B, *const *C;  // (tokens,)
+    Index in_B, in_C;
 
-    TARGET Rows from(Index n) const { return {row, B + n, C + n}; }
+    TARGET Rows from(Index n) const { return {B, C, in_B + n, in_C + n}; }
 };
 
 // Memory that the walk comes to soon, a cache line for every token that is worked on meanwhile: 2^bits lines side by
@@ -63,7 +63,7 @@ APART void advance(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, Rows<T
     for (int n = 0; n < states; n++) h[n] = hidden[n];
     for (int l = 0; l < tokens; l++) {
         const Real<T> step = chunk.step[l], input = chunk.input[l];
-        const T *B = rows.row[l] + rows.B, *C = rows.row[l] + rows.C;
+        const T *B = rows.B[l] + rows.in_B, *C = rows.C[l] + rows.in_C;
         if (soon) fetch(*soon, l);
         Real<T> sum = kept ? broadcast<T>(0) : chunk.y[l];
 #pragma GCC unroll 8
@@ -134,7 +134,7 @@ APART void retreat(Chunk<T>& chunk, const Adjoints<T>& of, Rows<T> rows, int tok
     }
     for (int l = tokens - 1; l >= 0; l--) {
         const Real<T>* before = l ? chunk.hidden + (l - 1) * states : of.entering;
-        const T *B = rows.row[l] + rows.B, *C = rows.row[l] + rows.C;
+        const T *B = rows.B[l] + rows.in_B, *C = rows.C[l] + rows.in_C;
         const Real<T> dy = chunk.dy[l], input = chunk.input[l], step = chunk.step[l];
         Real<T> d_input = chunk.d_input[l], d_step = chunk.d_step[l], dB[states], dC[states];
         for (int n = 0; n < states; n++) {
@@ -211,7 +211,7 @@ INLINE void advance_all(Chunk<T>& chunk, Real<T>* hidden, const Real<T>* rate, R
     });
 }
 
-// The chunk's gradients from the states that enter it; `hidden` is overwritten. dB and dC: see sum_vectors.
+// The chunk's gradients from the states that enter it. dB and dC: see sum_vectors.
 template <class T>
 INLINE void retreat_all(Chunk<T>& chunk, Real<T>* entering, const Adjoints<T>& of, Rows<T> rows, Index N, bool bounded,
                         const Soon* soon, int tokens) {

@@ -17,12 +17,12 @@ struct ScanWorkspace {
     Real<T>* transposed;                     // (CHUNK,) vectors of states
     Real<T>* staged[3];                      // (vectors of the slice, CHUNK), where arrays are token-major
     T* shared;                               // (CHUNK, 2 N): B and C where they are transposed, and their gradients
-    const T** row;                           // (CHUNK,) of B and C
+    const T **row_of_B, **row_of_C;          // (CHUNK,)
     T largest_rate[SLICE / lanes];
 
     static Index bytes(Index N) {
         const Index vectors = 4 * (SLICE / lanes) * N + 2 * sum_vectors<T>(N) + CHUNK + 3 * STAGE;
-        return sizeof(Chunk<T>) + vectors * sizeof(Real<T>) + 2 * CHUNK * N * sizeof(T) + CHUNK * sizeof(T*);
+        return sizeof(Chunk<T>) + vectors * sizeof(Real<T>) + 2 * CHUNK * N * sizeof(T) + 2 * CHUNK * sizeof(T*);
     }
 
     ScanWorkspace(char* memory, Index N) {
@@ -36,8 +36,9 @@ struct ScanWorkspace {
         dC = dB + sum_vectors<T>(N);
         transposed = dC + sum_vectors<T>(N);
         for (int i = 0; i < 3; i++) staged[i] = transposed + CHUNK + i * STAGE;
-        row = reinterpret_cast<const T**>(transposed + CHUNK + 3 * STAGE);
-        shared = reinterpret_cast<T*>(row + CHUNK);
+        row_of_B = reinterpret_cast<const T**>(transposed + CHUNK + 3 * STAGE);
+        row_of_C = row_of_B + CHUNK;
+        shared = reinterpret_cast<T*>(row_of_C + CHUNK);
     }
 };
 
@@ -130,14 +131,17 @@ INLINE void transpose_states(T* rows, const T* array, const Scan<T>& p, Real<T>*
 template <class T>
 INLINE Rows<T> read_states(ScanWorkspace<T>& work, const Scan<T>& p, const Slice& slice, Index start, int tokens) {
     const Index at = shared_at(p, slice, start);
-    if (p.token_major) {
-        for (int l = 0; l < tokens; l++) work.row[l] = p.B + at + l * p.groups * p.states;
-        return {work.row, 0, p.C - p.B};
+    if (!p.token_major) {
+        transpose_states(work.shared, p.B + at, p, work.transposed, tokens);
+        transpose_states(work.shared + p.states, p.C + at, p, work.transposed, tokens);
     }
-    transpose_states(work.shared, p.B + at, p, work.transposed, tokens);
-    transpose_states(work.shared + p.states, p.C + at, p, work.transposed, tokens);
-    for (int l = 0; l < tokens; l++) work.row[l] = work.shared + l * 2 * p.states;
-    return {work.row, 0, p.states};
+    for (int l = 0; l < tokens; l++) {
+        const T *transposed = work.shared + l * 2 * p.states, *B = p.B + at, *C = p.C + at;
+        const Index token = l * p.groups * p.states;
+        work.row_of_B[l] = p.token_major ? B + token : transposed;
+        work.row_of_C[l] = p.token_major ? C + token : transposed + p.states;
+    }
+    return {work.row_of_B, work.row_of_C, 0, 0};
 }
 
 // The gradient of B or C of a chunk from its partial sums; work.shared is overwritten.

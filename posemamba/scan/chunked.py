@@ -76,8 +76,7 @@ def backward(
     batch, groups = B.shape[:2]
     rate = _rate(A, groups)  # (K, N, D)
     step = _step(delta, delta_bias, delta_softplus)
-    d_input, d_step = torch.empty_like(u), torch.empty_like(u)
-    dB, dC = torch.empty_like(B), torch.empty_like(C)
+    d_input, d_step, dB, dC = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (u, u, B, C))
     d_rate = torch.zeros_like(rate)
     carry = u.new_zeros(batch, *rate.shape)  # (B, K, N, D)
     for segment in reversed(range(states.shape[1])):

