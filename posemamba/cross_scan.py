@@ -87,19 +87,8 @@ def cross_scan(
     _check_limbs(limbs, u)
     y = torch.empty_like(u)
     states = u.new_empty(_states_shape(u, A, walks) if keep_states else (0,))
-    arrays: list[native.Array] = [
-        u,
-        selection,
-        step_weight,
-        step_bias,
-        skip,
-        A,
-        _c_array(walks),
-        limbs,
-        y,
-        states if keep_states else None,
-    ]
-    native.call("cross_forward", arrays, _sizes(u, step_weight, A))
+    given: list[native.Array] = [u, selection, step_weight, step_bias, skip, A, _c_array(walks), limbs]
+    native.call("cross_forward", [*given, y, states if keep_states else None], _sizes(u, step_weight, A))
     return y, states
 
 

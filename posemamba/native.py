@@ -19,7 +19,7 @@ Array = Tensor | ctypes.Array[ctypes.c_int32] | None
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 #: Tokens between two states that a forward pass keeps for the backward pass; CHUNK in csrc/native.cpp.
 CHECKPOINT_TOKENS = 64
-#: Of the arguments of the kernels; native_interface in csrc/native.cpp.
+#: Version of the arguments that the kernels take; native_interface in csrc/native.cpp.
 INTERFACE = 3
 _DONE, _LIMBS_OUT_OF_PLANE = 1, 2  # Result in csrc/native.cpp
 _REMEDY = (

@@ -16,7 +16,7 @@ constexpr Index padded(Index channels) {
 template <class T>
 INLINE const T* pad(T*& to, const T* from, Index channels) {
     T* const begin = to;
-    for (Index i = 0; i < padded<T>(channels); i++) *to++ = from && i < channels ? from[i] : T(0);
+    for (Index i = 0; i < padded<T>(channels); i++) *to++ = i < channels ? from[i] : T(0);
     return begin;
 }
 

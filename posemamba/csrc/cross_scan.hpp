@@ -110,7 +110,7 @@ INLINE T read_plane(CrossWorkspace<T>& work, const CrossScan<T>& p, const Channe
     if (p.walks[k].limbs)
         for (int l = 0; l < tokens; l++) chunk.u[l] += load_some(u + work.limb[l] * p.channels, of.valid);
     for (int l = 0; l < tokens; l++) chunk.step[l] = bias;
-    for_states<4>(p.rank, [&](auto together, Index r) TARGET {
+    for_states<TOGETHER>(p.rank, [&](auto together, Index r) TARGET {
         Real<T> weight[together];
         for (int i = 0; i < together; i++) weight[i] = step_weight[r + i];
         for (int l = 0; l < tokens; l++) {

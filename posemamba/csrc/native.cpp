@@ -187,7 +187,6 @@ bool has_bfloat16() {
 
 template <class T>
 struct Kernel {
-    int lanes;
     Index (*scan_bytes)(Index);
     void (*scan_forward)(const Scan<T>&, const Slice&, char*);
     void (*scan_backward)(const Scan<T>&, const ScanGradients<T>&, const Slice&, char*);
@@ -205,10 +204,10 @@ struct Kernel {
 
 template <template <class> class Variant, class T>
 constexpr Kernel<T> kernel_of = {
-    Variant<T>::lanes,       Variant<T>::scan_bytes,    Variant<T>::scan_forward,  Variant<T>::scan_backward,
-    Variant<T>::cross_bytes, Variant<T>::cross_forward, Variant<T>::cross_backward, Variant<T>::packed_bytes,
-    Variant<T>::packed_size, Variant<T>::block_bytes,   Variant<T>::pack_block,     Variant<T>::features,
-    Variant<T>::plane,       Variant<T>::finish};
+    Variant<T>::scan_bytes,   Variant<T>::scan_forward,  Variant<T>::scan_backward,
+    Variant<T>::cross_bytes,  Variant<T>::cross_forward, Variant<T>::cross_backward,
+    Variant<T>::packed_bytes, Variant<T>::packed_size,   Variant<T>::block_bytes,    Variant<T>::pack_block,
+    Variant<T>::features,     Variant<T>::plane,         Variant<T>::finish};
 
 template <class T>
 Kernel<T> kernel(int instruction_set) {

@@ -111,7 +111,7 @@ INLINE Soon soon(const T* array, const Scan<T>& p, const Part& part, Index token
     return {reinterpret_cast<const char*>(row), p.length * bytes, bytes == 4 ? 2 : 3};  // 64 tokens are 4 or 8 lines
 }
 
-// Where the B or C of a slice's group begins at token `start`, and the distance of two tokens.
+// Where the B or C of a slice's group begins at token `start`.
 template <class T>
 INLINE Index shared_at(const Scan<T>& p, const Slice& slice, Index start) {
     if (p.token_major) return ((slice.batch * p.length + start) * p.groups + slice.group) * p.states;
@@ -164,7 +164,7 @@ INLINE T read_rates(Real<T>* rate, const T* A, Index N, int valid) {
     Real<T> largest = broadcast<T>(0);
     for (Index n = 0; n < N; n++) {
         rate[n] *= Number<T>::log2_e;
-        const Real<T> size = rate[n] > broadcast<T>(0) ? rate[n] : -rate[n];
+        const Real<T> size = -negative_size<T>(rate[n]);
         largest = size > largest ? size : largest;
     }
     return largest_lane<T>(largest);

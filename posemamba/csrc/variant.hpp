@@ -9,7 +9,6 @@
 
 template <class T>
 struct Variant {
-    static constexpr int lanes = Vector<T>::lanes;
     static constexpr auto scan_bytes = ScanWorkspace<T>::bytes;
     static constexpr auto scan_forward = forward_slice<T>;
     static constexpr auto scan_backward = backward_slice<T>;
