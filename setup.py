@@ -68,6 +68,7 @@ setup(
     extras_require={
         "cuda": ["mamba-ssm>=2.2", "causal-conv1d>=1.4"],
         "bench": ["numba>=0.60"],
+        "points": ["h5py>=3.8"],
         "dev": [
             "pytest>=8",
             "hypothesis>=6.100",
@@ -76,6 +77,7 @@ setup(
             "scipy>=1.11",
             "pandas-stubs>=2.1",
             "thop>=0.1.1",
+            "h5py>=3.8",
         ],
     },
     entry_points={"console_scripts": ["harness = harness.cli:main"]},

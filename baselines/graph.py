@@ -56,6 +56,30 @@ class FixedGraph(nn.Module):
         return self.normalised @ messages
 
 
+class ChainGraph(nn.Module):
+    """Means over each node of a chain and its nearest: ``before`` nodes and ``after`` nodes; linear in L, for any L.
+
+    Inside the chain, where all have as many neighbours, that is Â. At an end the last node stands in for those missing.
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.before = before
+        self.after = after
+
+    def forward(self, nodes: Tensor, messages: Tensor) -> Tensor:
+        """(N, L, C) features, which a chain doesn't look at, and (N, L, C) messages -> (N, L, C)"""
+        length = messages.shape[1]
+        first, last = messages[:, :1], messages[:, -1:]
+        padded = torch.cat(
+            (first.expand(-1, self.before, -1), messages, last.expand(-1, self.after, -1)), dim=1
+        )  # (N, before + L + after, C)
+        total = padded[:, :length]
+        for offset in range(1, self.before + self.after + 1):
+            total = total + padded[:, offset : offset + length]
+        return total / (self.before + self.after + 1)
+
+
 class SimilarityGraph(nn.Module):
     """Sums over the neighbours in a graph that links each node to those most similar to it: Â(nodes) · messages."""
 
@@ -98,4 +122,28 @@ class GraphConvolution(nn.Module):
         nodes = x.flatten(0, -3)  # (N, L, C)
         gathered = self.graph(nodes, self.neighbour_projection(nodes))
         changed = nodes + self.batch_norm(gathered + self.own_projection(nodes))
+        return functional.relu(changed).view(x.shape)  # (..., L, C)
+
+
+class NodewiseGraphConvolution(nn.Module):
+    """relu(x + LayerNorm(Â V(x) + U(x))) over the last axis but one: (..., L, C) -> (..., L, C).
+
+    GraphConvolution with the norm over each node's own channels. So it takes any number of nodes, and no node's result
+    depends on others than its neighbours, in training neither.
+    """
+
+    def __init__(self, dim: int, graph: FixedGraph | ChainGraph | SimilarityGraph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.own_projection = nn.Linear(dim, dim)
+        self.neighbour_projection = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim)
+        for projection in (self.own_projection, self.neighbour_projection):
+            nn.init.normal_(projection.weight, std=math.sqrt(2 / dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., L, C) -> (..., L, C)"""
+        nodes = x.flatten(0, -3)  # (N, L, C)
+        gathered = self.graph(nodes, self.neighbour_projection(nodes))
+        changed = nodes + self.norm(gathered + self.own_projection(nodes))
         return functional.relu(changed).view(x.shape)  # (..., L, C)

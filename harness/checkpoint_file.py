@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from harness.errors import BadInput
 from harness.foreign import STAND_INS
 
-WRAPPERS = ("model_pos", "model", "state_dict", "model_state_dict")
+WRAPPERS = ("model_pos", "model", "state_dict", "model_state_dict", "base_model")
 #: What DataParallel and torch.compile put before each name.
 PREFIXES = ("module.", "_orig_mod.")
 #: The last part of a checkpoint's name in the field; best.pth.tar and best_epoch.pth.tr end so as well.

@@ -1,7 +1,8 @@
 """What a lifter says of itself, and what it must do to be measured here.
 
 The contract: ``(B, T, J, C) -> (B, K, J, 3)``, finite, the same answer twice in eval mode, every clip for itself,
-gradients for its parameters. K is T, or 1 for a lifter that answers for one frame of the clip. What differs from the
+gradients for its parameters. K is T, or 1 for a lifter that answers for one frame of the clip. One that sees no later
+frame may have ``step``, which takes a stream frame by frame (see ``streams``). What differs from the
 default ``Contract`` a lifter states as attributes of its ``config``, or of the module where it has no config.
 ``harness check --model package.module:attribute`` prints the findings.
 """
@@ -94,6 +95,15 @@ def of(lifter: object) -> Contract:
     return Contract(**stated)
 
 
+def streams(lifter: object) -> bool:
+    """Whether it takes frames one by one: ``step(frame (B, J, C), state) -> (pose (B, J, 3), state)``.
+
+    The state is None before the first frame. A lifter of which only some sizes stream says so by ``is_causal`` of its
+    config.
+    """
+    return hasattr(lifter, "step") and getattr(getattr(lifter, "config", None), "is_causal", True)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One line of the contract: what was checked, whether it holds, and what was seen."""
@@ -132,6 +142,8 @@ def check(model: nn.Module, name: str, frames: int, in_channels: int) -> list[Fi
         ("other numbers of frames", lambda: _other_frames(model, clips)),
         ("state can be saved and loaded", lambda: _reloadable(model)),
     ]
+    if streams(model):
+        lines.append(("a stream is the clip", lambda: _streams(model, clips)))
     model.eval()
     return [_finding(line, look) for line, look in lines]
 
@@ -203,6 +215,17 @@ def _other_frames(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
         came = {length: model(clips[:, torch.arange(length) % frames]).shape[1] for length in tried}
     seen = ", ".join(f"{length} frames give {answers}" for length, answers in came.items())
     return came == tried, f"{stated.other_frames} stated; {seen or 'nothing to try'}"
+
+
+def _streams(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
+    poses: list[Tensor] = []
+    state: object = None
+    with torch.no_grad():
+        for frame in clips.unbind(1):
+            pose, state = model.step(frame, state)  # type: ignore[operator]
+            poses.append(pose)
+        gap = float((torch.stack(poses, dim=1) - model(clips)).abs().max())
+    return gap < 1e-4, f"frame by frame and as a clip differ by at most {gap:.1e}"
 
 
 def _reloadable(model: nn.Module) -> tuple[bool, str]:

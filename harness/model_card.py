@@ -56,7 +56,9 @@ def card(
     title = f"{name}: {entry.kind}, {entry.year}, {entry.paper}"
     lines = [title, *([f"  {entry.note}"] if entry.note else []), ""]
     lines += _section("configuration", _configuration(config))
-    lines += _section("contract", _contract(contract.of(model)))
+    if reading := models.reading(name):
+        lines += _section("our reading: what is inferred, and from what", reading.items())
+    lines += _section("contract", _contract(contract.of(model), contract.streams(model)))
     lines += _section(f"our counts, one clip of T = {config.frames}, {config.in_channels} channels", _counts(counted))
     lines += _section("recipe of the authors", _recipe(entry.recipe))
     lines += _published(entry)
@@ -77,7 +79,7 @@ def _configuration(config: Any) -> list[tuple[str, str]]:
     return [(field.name, str(getattr(config, field.name))) for field in dataclasses.fields(config)]
 
 
-def _contract(stated: Contract) -> list[tuple[str, str]]:
+def _contract(stated: Contract, streams: bool) -> list[tuple[str, str]]:
     rows = [
         ("answers for", _ANSWERS[stated.answers_for]),
         ("other clips", _OTHER_FRAMES[stated.other_frames]),
@@ -86,6 +88,8 @@ def _contract(stated: Contract) -> list[tuple[str, str]]:
         ("pelvis", f"at the authors' test {_ROOTS[stated.published_root]}"),
         ("flip pairs", f"left {', '.join(map(str, LEFT))}; right {', '.join(map(str, RIGHT))}; x changes sign"),
     ]
+    if streams:
+        rows.append(("stream", "step(frame (B, 17, C), state) -> (pose (B, 17, 3), state), at a constant cost a frame"))
     if stated.published_scoring == "centre":
         rows.append(("authors score", "the frame in the middle alone: --windows sliding does the same"))
     if stated.auxiliary:

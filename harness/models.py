@@ -44,7 +44,7 @@ class ModelEntry:
 
 
 def _posemamba(preset: str, parameters: int, note: str = "") -> ModelEntry:
-    recipe = None if preset == "xs" else "posemamba"
+    recipe = "posemamba" if preset in ("s", "b", "l", "x") else None
     return ModelEntry(
         "posemamba", preset, "state space model", 2025, "arXiv 2408.03540", (243,), parameters, recipe=recipe, note=note
     )
@@ -58,10 +58,37 @@ def _motionagformer(preset: str, frames: tuple[int, ...], parameters: int, note:
     )  # fmt: skip
 
 
+def _posemagic(preset: str, parameters: int, note: str) -> ModelEntry:
+    module, kind = "baselines.posemagic", "state space model + graph"
+    frames = (27,) if preset.startswith("xs") else (243,)
+    return ModelEntry(module, preset, kind, 2025, "arXiv 2408.02922", frames, parameters, note=note)
+
+
+@dataclass(frozen=True)
+class ClassifierEntry:
+    """A registered classifier of point clouds, ``(B, P, 3) -> (B, classes)``; as ModelEntry.
+
+    points      the P that were published (or, for sizes of ours, are meant), the preset's own first
+    parameters  of the preset, with its number of classes
+    """
+
+    module: str
+    preset: str
+    kind: str
+    year: int
+    paper: str
+    points: tuple[int, ...]
+    parameters: int
+    note: str = ""
+
+
 #: What a third party's lifter is built for where nobody says it: T, and x, y and confidence.
 THIRD_PARTY_FRAMES, THIRD_PARTY_CHANNELS = 27, 3
 
 OURS = "ours, for demos and short budgets; not a published size"
+NO_FUTURE = "ours; sees no later frame, for streams"
+READING = "our reading; the authors released no code"
+ADAPTED = "our adaptation of a classifier of point clouds"
 
 MODELS: dict[str, ModelEntry] = {
     "posemamba": _posemamba("s", 1_470_211, "the same as posemamba-s"),
@@ -70,6 +97,8 @@ MODELS: dict[str, ModelEntry] = {
     "posemamba-b": _posemamba("b", 4_742_659),
     "posemamba-l": _posemamba("l", 9_450_499),
     "posemamba-x": _posemamba("x", 33_318_915, "the 40x256 row of Table 6; the authors released no such model"),
+    "posemamba-causal": _posemamba("causal", 1_454_659, NO_FUTURE),
+    "posemamba-causal-xs": _posemamba("causal-xs", 186_867, NO_FUTURE),
     "motionagformer-xxs": _motionagformer("xxs", (27,), 98_583, OURS),
     "motionagformer-xs": _motionagformer("xs", (27,), 2_241_531),
     "motionagformer-s": _motionagformer("s", (81,), 4_817_119),
@@ -143,6 +172,45 @@ MODELS: dict[str, ModelEntry] = {
         "baselines.martinez", "original", "perceptron", 2017, "arXiv 1705.03098", (1,), 4_296_755,
         recipe="martinez", note="the same with the TensorFlow original's max-norm and batch norm",
     ),
+    "posemagic": _posemagic("base", 5_335_531, f"{READING}; any T"),
+    "posemagic-causal": _posemagic("causal", 5_099_243, f"{READING}; sees no later frame, for streams"),
+    "posemagic-xs": _posemagic("xs", 166_479, OURS),
+    "posemagic-causal-xs": _posemagic("xs-causal", 158_991, NO_FUTURE),
+    "mamba3d-lift": ModelEntry(
+        "baselines.mamba3d_lift", "base", "state space model", 2024, "arXiv 2404.14966", (243,), 2_032_259,
+        note=f"{ADAPTED}; any T",
+    ),
+    "mamba3d-lift-xs": ModelEntry(
+        "baselines.mamba3d_lift", "xs", "state space model", 2024, "arXiv 2404.14966", (243,), 155_043,
+        note=f"{ADAPTED}, for short budgets",
+    ),
+    "pointabm-lift": ModelEntry(
+        "baselines.pointabm_lift", "base", "transformer + state space model", 2024, "arXiv 2406.06069",
+        (243,), 3_672_643, note=f"{ADAPTED}; any T",
+    ),
+    "pointabm-lift-xs": ModelEntry(
+        "baselines.pointabm_lift", "xs", "transformer + state space model", 2024, "arXiv 2406.06069", (27,), 150_147,
+        note=f"{ADAPTED}, for short budgets",
+    ),
+}  # fmt: skip
+
+
+#: Classifiers of point clouds: the systems that some lifters here are adapted from. See ``harness classify``.
+CLASSIFIERS: dict[str, ClassifierEntry] = {
+    "mamba3d": ClassifierEntry(
+        "baselines.mamba3d", "published", "state space model", 2024, "arXiv 2404.14966", (2048, 1024), 16_927_759,
+        "for ScanObjectNN; for ModelNet40 -o points=1024 -o classes=40 -o drop_path=0.2",
+    ),
+    "mamba3d-xs": ClassifierEntry(
+        "baselines.mamba3d", "xs", "state space model", 2024, "arXiv 2404.14966", (512,), 467_146, OURS
+    ),
+    "pointabm": ClassifierEntry(
+        "baselines.pointabm", "published", "transformer + state space model", 2024, "arXiv 2406.06069", (1024, 2048),
+        15_051_176, READING,
+    ),
+    "pointabm-xs": ClassifierEntry(
+        "baselines.pointabm", "xs", "transformer + state space model", 2024, "arXiv 2406.06069", (512,), 341_802, OURS
+    ),
 }  # fmt: skip
 
 
@@ -154,22 +222,44 @@ def _import(module: str) -> ModuleType:
 
 
 def entry(name: str) -> ModelEntry:
-    """The registry entry of ``name``. Raises BadInput with the nearest names for an unknown one."""
+    """The lifter registered as ``name``. Raises BadInput with the nearest names for an unknown one."""
+    if name in CLASSIFIERS:
+        raise BadInput(f"{name} is no lifter: it classifies point clouds. Use: harness classify --model {name}")
     if name not in MODELS:
         raise BadInput(f"Unknown model {name!r}. {suggestion(name, MODELS)}All: harness list models")
     return MODELS[name]
 
 
+def classifier(name: str) -> ClassifierEntry:
+    """The classifier of point clouds registered as ``name``. Raises BadInput as :func:`entry`."""
+    if name in MODELS:
+        raise BadInput(f"{name} is no classifier: it lifts poses. Use: harness run --model {name}")
+    if name not in CLASSIFIERS:
+        raise BadInput(f"Unknown model {name!r}. {suggestion(name, CLASSIFIERS)}All: harness list models")
+    return CLASSIFIERS[name]
+
+
+def registered(name: str) -> ModelEntry | ClassifierEntry:
+    """Either of them. Raises BadInput for an unknown name."""
+    return CLASSIFIERS[name] if name in CLASSIFIERS else entry(name)
+
+
 def module_of(name: str) -> str:
     """The module that lifter ``name`` is in, registered or a third party's. Raises BadInput for an unknown one."""
     module, colon, _ = name.partition(":")
-    return module if colon else entry(name).module
+    return module if colon else registered(name).module
 
 
 def preset(name: str) -> Any:
     """The frozen config of a registered model as published."""
-    found = entry(name)
+    found = registered(name)
     return _import(found.module).PRESETS[found.preset]
+
+
+def reading(name: str) -> Mapping[str, str]:
+    """Where a registered model is our reading of a paper: each inferred choice, with its ground. Else nothing."""
+    found: Mapping[str, str] = getattr(_import(registered(name).module), "READING", {})
+    return found
 
 
 def configure(
@@ -177,11 +267,14 @@ def configure(
 ) -> Any:
     """The config of a registered model at ``frames`` and ``in_channels`` (None: as published) with ``overrides``.
 
+    A classifier of point clouds has neither frames nor channels, but ``points`` and ``classes`` among its options.
     An override may be a value or the text of one (``depth=8`` or ``depth="8"``), under our name or the authors'.
     Raises BadInput for an unknown option, one of the wrong type, or one out of range.
     """
+    if frames is not None or in_channels is not None:
+        entry(name)  # a classifier has neither
     base = preset(name)
-    field_of: Mapping[str, str | None] = getattr(_import(entry(name).module), "OFFICIAL_OPTIONS", {})
+    field_of: Mapping[str, str | None] = getattr(_import(registered(name).module), "OFFICIAL_OPTIONS", {})
     ours = {field.name for field in dataclasses.fields(base)}
     authors = {key: value for key, value in (overrides or {}).items() if key not in ours and key in field_of}
     rest = {key: value for key, value in (overrides or {}).items() if key not in authors}
@@ -212,7 +305,7 @@ def _from_authors(name: str, base: Any, changes: Mapping[str, Any], authors: Map
     """
     if not authors:
         return {}
-    module = _import(entry(name).module)
+    module = _import(registered(name).module)
     try:
         current = dataclasses.replace(base, **changes)
     except (ValueError, TypeError):  # sizes that fit together only with those of the authors' options
@@ -240,6 +333,8 @@ def _their_options(module: ModuleType, config: Any) -> dict[str, Any]:
 def build(name: str, frames: int | None = None, in_channels: int | None = None, **overrides: Any) -> nn.Module:
     """A lifter ``(B, T, J, in_channels) -> (B, T, J, 3)`` by registered name or ``package.module:attribute``.
 
+    Or a registered classifier of point clouds, without ``frames`` and ``in_channels``.
+
     ``frames`` is T, ``in_channels`` 2 (x, y) or 3 (with confidence); None takes the published value.
     Raises BadInput for an unknown name or option, and for what cannot be imported or built.
     """
@@ -247,7 +342,7 @@ def build(name: str, frames: int | None = None, in_channels: int | None = None, 
         return _build_third_party(name, frames, in_channels, overrides)
     config = configure(name, frames, in_channels, overrides)
     try:
-        return _import(entry(name).module).build(config)
+        return _import(registered(name).module).build(config)
     except ValueError as error:
         raise BadInput(f"{name}: {error}") from error
 

@@ -16,6 +16,7 @@ B batch, T frames, J joints, C channels (``dim``), D inner channels, K scans, N 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -69,10 +70,14 @@ class SpatioTemporalScan(nn.Module):
         """(B, T, J, C) -> (B, T, J, C)."""
         features, gate = self.input_projection(x).chunk(2, dim=-1)  # (B, T, J, D) twice
         # Channels-last in memory: on a CPU this convolution is over ten times slower on channel-major planes.
-        plane = F.silu(self.convolution(features.permute(0, 3, 1, 2)))  # (B, D, T, J)
+        plane = F.silu(self.convolve(features.permute(0, 3, 1, 2)))  # (B, D, T, J)
         scan = self.cross_scan if self.takes_cross_scan(plane) else self.scan
         scanned = self.output_norm(scan(plane).to(x.dtype))  # (B, T, J, D)
         return self.output_projection(scanned * F.silu(gate))
+
+    def convolve(self, plane: Tensor) -> Tensor:
+        """The depthwise 3x3 convolution of a plane (B, D, T, J) -> (B, D, T, J)."""
+        return self.convolution(plane)
 
     def scan(self, plane: Tensor) -> Tensor:
         """The K selective scans of a plane (B, D, T, J) and their sum (B, T, J, D), in at least float32."""
@@ -178,10 +183,12 @@ class Mlp(nn.Module):
 class SpatioTemporalBlock(nn.Module):
     """x + scan(LN(x)), then x + MLP(LN(x)): (B, T, J, C) -> (B, T, J, C)."""
 
+    scan_class: ClassVar[type[SpatioTemporalScan]] = SpatioTemporalScan
+
     def __init__(self, config: PoseMambaConfig, drop_path: float) -> None:
         super().__init__()
         self.scan_norm = nn.LayerNorm(config.dim, eps=BLOCK_NORM_EPS)
-        self.scan = SpatioTemporalScan(config)
+        self.scan = self.scan_class(config)
         self.mlp_norm = nn.LayerNorm(config.dim, eps=BLOCK_NORM_EPS)
         self.mlp = Mlp(config.dim, config.mlp_dim)
         self.drop_path = DropPath(drop_path)

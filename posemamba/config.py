@@ -58,6 +58,8 @@ class PoseMambaConfig:
     scan_backend: which implementation of ``posemamba.scan.selective_scan`` computes the scans.
     long_input: what a clip of more than ``frames`` frames meets: "error", or "interpolate" (the temporal position
         embedding is stretched linearly to the clip's length).
+    temporal_position: whether frames have a position embedding. Without one, clips have any length, and so have
+        streams, for which ``scan="causal"`` needs it to be off.
 
     Raises ValueError for a value out of range, an unknown name, and a limb order without the 17 joints that it names.
     """
@@ -79,6 +81,7 @@ class PoseMambaConfig:
     scan_gradient: ScanGradient = "exact"
     scan_backend: str = "auto"
     long_input: str = "error"
+    temporal_position: bool = True
 
     def __post_init__(self) -> None:
         for name in ("frames", "joints", "dim", "depth", "state_dim"):
@@ -94,6 +97,11 @@ class PoseMambaConfig:
         _require_known("scan_gradient", self.scan_gradient, SCAN_GRADIENTS)
         _require_known("scan_backend", self.scan_backend, ("auto", *BACKENDS))
         _require_known("long_input", self.long_input, LONG_INPUTS)
+        if self.is_causal and self.temporal_position:
+            raise ValueError(
+                f"scan={self.scan!r} is for streams, which have no end, and so not for a position embedding of "
+                f"{self.frames} frames; set temporal_position=False"
+            )
         if self.limbs is not None and len(self.limbs) != self.joints:
             raise ValueError(
                 f"limb_order={self.limb_order!r} names the {len(self.limbs)} joints of Human3.6M, "
@@ -102,13 +110,18 @@ class PoseMambaConfig:
 
     @property
     def other_frames(self) -> str:
-        """What else than ``frames`` one set of weights takes: "fewer", or "any" where long input is interpolated."""
-        return "any" if self.long_input == "interpolate" else "fewer"
+        """What else than ``frames`` one set of weights takes: "fewer", or "any" where positions do not limit it."""
+        return "any" if self.long_input == "interpolate" or not self.temporal_position else "fewer"
 
     @property
     def directions(self) -> tuple[Direction, ...]:
         """The K scans over the plane."""
         return SCANS[self.scan]
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no frame's output depends on a later frame."""
+        return all(direction.is_causal for direction in self.directions)
 
     @property
     def limbs(self) -> tuple[int, ...] | None:
@@ -146,6 +159,11 @@ PRESETS: Mapping[str, PoseMambaConfig] = MappingProxyType(
         # The 40 x 256 row of the paper's Table 6. The authors released neither configuration nor weights of this size,
         # and the name X is not theirs.
         "x": PoseMambaConfig(dim=256, depth=20),
+        # Ours: S and xs without the future, for streams.
+        "causal": PoseMambaConfig(dim=64, depth=10, scan="causal", temporal_position=False),
+        "causal-xs": PoseMambaConfig(
+            dim=48, depth=4, state_dim=8, ssm_ratio=1.0, drop_path=0.0, scan="causal", temporal_position=False
+        ),
     }
 )
 

@@ -25,11 +25,11 @@ from posemamba import native
 from posemamba.orders import Direction
 from posemamba.scan import checkpoint
 
-_FIELDS = 4  # of a walk, see Walk in csrc/native.cpp
+_FIELDS = 5  # of a walk, see Walk in csrc/native.cpp
 
 
 def walks(directions: Sequence[Direction], limbs: Tensor | None) -> list[int]:
-    """How the kernel is told of directions: four numbers each. Without ``limbs`` none has a limb term."""
+    """How the kernel is told of directions: five numbers each. Without ``limbs`` none has a limb term."""
     return [
         int(number)
         for direction in directions
@@ -38,6 +38,7 @@ def walks(directions: Sequence[Direction], limbs: Tensor | None) -> list[int]:
             "frames" in direction.reversed,
             "joints" in direction.reversed,
             direction.limbs and limbs is not None,
+            direction.apart,
         )
     ]
 
@@ -81,14 +82,15 @@ def cross_scan(
     limbs        (J,)                    the joint that is added to each, in walks with limbs; None where none has
     walks                                see :func:`walks`
 
-    Raises ValueError for limbs that are not J joints of the plane.
+    Raises ValueError for limbs that are not J joints of the plane, and for walks that are not K.
     """
     u, selection, step_weight, step_bias, A, skip = _contiguous(u, selection, step_weight, step_bias, A, skip)
-    _check_limbs(limbs, u)
+    _check(limbs, walks, u, step_weight)
     y = torch.empty_like(u)
     states = u.new_empty(_states_shape(u, A, walks) if keep_states else (0,))
     given: list[native.Array] = [u, selection, step_weight, step_bias, skip, A, _c_array(walks), limbs]
-    native.call("cross_forward", [*given, y, states if keep_states else None], _sizes(u, step_weight, A))
+    from_none = [None, y, None]  # no states before the first token are given, nor those after the last one wanted
+    native.call("cross_forward", [*given, *from_none, states if keep_states else None], _sizes(u, step_weight, A))
     return y, states
 
 
@@ -128,7 +130,7 @@ def cross_scan_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of u, selection, step_weight, step_bias, A and skip."""
     dy, u, selection, step_weight, step_bias, A, skip = _contiguous(dy, u, selection, step_weight, step_bias, A, skip)
-    _check_limbs(limbs, u)
+    _check(limbs, walks, u, step_weight)
     batch, channels = u.shape[0], u.shape[-1]
     slices = -(-channels // native.slice_channels())
     du, dselection = torch.zeros_like(u), selection.new_zeros(slices, *selection.shape)
@@ -175,8 +177,10 @@ def _backward(ctx: Any, dy: Tensor | None, _: None) -> tuple[Tensor | None, ...]
 cross_scan.register_autograd(_backward, setup_context=_setup_context)
 
 
-def _check_limbs(limbs: Tensor | None, u: Tensor) -> None:
-    joints = u.shape[2]
+def _check(limbs: Tensor | None, walks: Sequence[int], u: Tensor, step_weight: Tensor) -> None:
+    joints, scans = u.shape[2], len(step_weight)
+    if len(walks) != scans * _FIELDS:
+        raise ValueError(f"the scan needs {_FIELDS} numbers for each of {scans} walks, got {len(walks)}")
     if limbs is None or (limbs.shape == (joints,) and limbs.dtype == torch.int64 and limbs.is_contiguous()):
         return
     raise ValueError(f"the scan needs one limb for each of {joints} joints, got {tuple(limbs.shape)} of {limbs.dtype}")
@@ -197,5 +201,6 @@ def _sizes(u: Tensor, step_weight: Tensor, A: Tensor) -> tuple[int, ...]:
 
 def _states_shape(u: Tensor, A: Tensor, walks: Sequence[int]) -> tuple[int, ...]:
     batch, frames, joints, channels = u.shape
-    chunks = -(-frames * joints // checkpoint.TOKENS)
-    return batch, len(walks) // _FIELDS, chunks, A.shape[1], channels
+    lines = [joints if apart else 1 for apart in walks[_FIELDS - 1 :: _FIELDS]]
+    chunks = max(line * -(-frames * joints // line // checkpoint.TOKENS) for line in lines)
+    return batch, len(lines), chunks, A.shape[1], channels

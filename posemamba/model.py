@@ -11,6 +11,7 @@ B batch, T frames, J joints, C channels.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +19,12 @@ from torch import Tensor, nn
 
 from posemamba import native_block
 from posemamba.block import BLOCK_NORM_EPS, SpatioTemporalBlock
+from posemamba.causal import CausalBlock, ScanState
 from posemamba.config import PoseMambaConfig
 from posemamba.official import official_name
+
+#: What a stream remembers: of each block, in the order in which a frame goes through them.
+Stream = tuple[ScanState, ...]
 
 
 class PoseMamba(nn.Module):
@@ -30,7 +35,9 @@ class PoseMamba(nn.Module):
         self.config = config
         self.joint_embedding = nn.Linear(config.in_channels, config.dim)
         self.spatial_position = nn.Parameter(torch.zeros(1, config.joints, config.dim))
-        self.temporal_position = nn.Parameter(torch.zeros(1, config.frames, config.dim))
+        self.temporal_position = (
+            nn.Parameter(torch.zeros(1, config.frames, config.dim)) if config.temporal_position else None
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.spatial_blocks = _blocks(config)
         self.temporal_blocks = _blocks(config)
@@ -53,10 +60,33 @@ class PoseMamba(nn.Module):
             zip(self.spatial_blocks, self.temporal_blocks, strict=True)
         ):
             x = _apply(spatial_block, self.spatial_norm, x, memory)
-            if depth == 0:
-                x = self.dropout(x + self._temporal_position(x.shape[1]))
+            if depth == 0 and self.temporal_position is not None:
+                x = self.dropout(x + self._stretched(self.temporal_position, x.shape[1]))
             x = _apply(temporal_block, self.temporal_norm, x, memory)
         return self.head(self.head_norm(x))  # (B, T, J, 3)
+
+    def step(self, keypoints: Tensor, state: Stream | None) -> tuple[Tensor, Stream]:
+        """The next frame of a stream, (B, J, C_in) -> (B, J, 3), and the state after it; None before the first frame.
+
+        The same as :meth:`forward` of all frames so far gives for the last one, at a cost and with a state that do not
+        grow. Raises ValueError unless ``config.is_causal``, and for another shape.
+        """
+        if not self.config.is_causal:
+            raise ValueError(f"scan={self.config.scan!r} reads later frames, a stream has none; use scan='causal'")
+        self._check(keypoints.unsqueeze(1))
+        x = self.dropout(self.joint_embedding(keypoints) + self.spatial_position[0])  # (B, J, C)
+        memory, after = native_block.Workspace(), []
+        pairs = zip(self.spatial_blocks, self.temporal_blocks, strict=True)
+        for place, block in enumerate(cast(CausalBlock, block) for pair in pairs for block in pair):
+            before = block.scan.initial_state(x) if state is None else state[place]
+            norm = self.temporal_norm if place % 2 else self.spatial_norm
+            if native_block.takes(block, norm, x):
+                x, block_state = native_block.step(block, norm, x, before, memory)
+            else:
+                x, block_state = block.step(x, before)
+                x = norm(x)
+            after.append(block_state)
+        return self.head(self.head_norm(x)), tuple(after)  # (B, J, 3)
 
     def official_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The authors' checkpoint entries (without wrapper or prefix) under our names; unknown keys stay."""
@@ -71,9 +101,9 @@ class PoseMamba(nn.Module):
         """
         return {name for name, _ in self.named_parameters() if name.endswith((".A_log", ".skip"))}
 
-    def _temporal_position(self, frames: int) -> Tensor:
+    def _stretched(self, position: Tensor, frames: int) -> Tensor:
         """Embedding of the first ``frames`` positions, stretched where there are too few: (1, T, 1, C)."""
-        position = self.temporal_position[:, :frames]  # (1, T, C)
+        position = position[:, :frames]  # (1, T, C)
         if frames > self.config.frames:
             stretched = F.interpolate(position.transpose(1, 2), size=frames, mode="linear", align_corners=True)
             position = stretched.transpose(1, 2)  # (1, T, C)
@@ -88,7 +118,7 @@ class PoseMamba(nn.Module):
             )
         if not keypoints.is_floating_point():
             raise ValueError(f"expected keypoints of a floating-point dtype, got {keypoints.dtype}")
-        if keypoints.shape[1] > config.frames and config.long_input == "error":
+        if keypoints.shape[1] > config.frames and config.other_frames == "fewer":
             raise ValueError(
                 f"a clip of {keypoints.shape[1]} frames is longer than the {config.frames} that this model has "
                 "position embeddings for; cut it into windows, build and train the model with more frames, or set "
@@ -111,6 +141,5 @@ def _apply(block: nn.Module, norm: nn.LayerNorm, x: Tensor, memory: native_block
 def _blocks(config: PoseMambaConfig) -> nn.ModuleList:
     """``depth`` blocks whose probability of drop path grows linearly from 0 to ``config.drop_path``."""
     last = max(config.depth - 1, 1)
-    return nn.ModuleList(
-        SpatioTemporalBlock(config, drop_path=config.drop_path * index / last) for index in range(config.depth)
-    )
+    block = CausalBlock if config.is_causal else SpatioTemporalBlock
+    return nn.ModuleList(block(config, drop_path=config.drop_path * index / last) for index in range(config.depth))

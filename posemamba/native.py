@@ -20,7 +20,7 @@ INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 #: Tokens between two states that a forward pass keeps for the backward pass; CHUNK in csrc/native.cpp.
 CHECKPOINT_TOKENS = 64
 #: Version of the arguments that the kernels take; native_interface in csrc/native.cpp.
-INTERFACE = 3
+INTERFACE = 4
 _DONE, _LIMBS_OUT_OF_PLANE = 1, 2  # Result in csrc/native.cpp
 _REMEDY = (
     "install a C++ compiler (g++ or clang++) and reinstall, or run `python setup.py build_ext --inplace` in a checkout."

@@ -22,6 +22,7 @@ from torch.nn.modules import module as module_state
 
 from posemamba import native
 from posemamba.block import DropPath, Mlp, SpatioTemporalBlock, SpatioTemporalScan
+from posemamba.causal import FRAMES_BEFORE, CausalBlock, CausalScan, ScanState
 from posemamba.config import PoseMambaConfig
 from posemamba.cross_scan import c_walks
 from posemamba.scan import is_abstract, is_watched
@@ -68,6 +69,29 @@ def takes(block: nn.Module, norm: nn.Module, x: Tensor) -> TypeGuard[SpatioTempo
 def run(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor, memory: Workspace) -> Tensor:
     """``norm(block(x))`` for x (B, T, J, C); written over x where that is what the kernel returned last."""
     x = memory.own(x)
+    _call(block, norm, x, memory, None, None)
+    return x
+
+
+def step(
+    block: CausalBlock, norm: nn.LayerNorm, x: Tensor, state: ScanState, memory: Workspace
+) -> tuple[Tensor, ScanState]:
+    """``block.step(x, state)`` for the next frame x (B, J, C), with the norm after it."""
+    frame = memory.own(x)
+    after = ScanState(*(torch.empty_like(part, memory_format=torch.contiguous_format) for part in state))
+    _call(block, norm, frame.unsqueeze(1), memory, state, after)
+    return frame, after
+
+
+def _call(
+    block: SpatioTemporalBlock,
+    norm: nn.LayerNorm,
+    x: Tensor,
+    memory: Workspace,
+    before: ScanState | None,
+    after: ScanState | None,
+) -> None:
+    """Write over x (B, T, J, C) and ``after``."""
     scan, mlp, config = block.scan, block.mlp, block.scan.config
     batch, frames, joints, dim = x.shape
     inner = config.inner_dim
@@ -75,8 +99,10 @@ def run(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor, memory: Works
     sizes = (tokens * inner, tokens * inner, tokens * scan.selection_weight[..., 0].numel())
     features, u, selection = memory.of(sum(sizes), x)[: sum(sizes)].split(sizes)
     norms = (block.scan_norm, scan.output_norm, block.mlp_norm, norm)
+    window_before, hidden_before = (None, None) if before is None else (part.contiguous() for part in before)
+    window_after, hidden_after = (None, None) if after is None else after
     arrays = [
-        x, features, u, selection, features,
+        x, features, u, selection, features, window_before, window_after,
         block.scan_norm.weight, block.scan_norm.bias, scan.input_projection.weight,
         scan.convolution.weight, scan.convolution.bias, scan.selection_weight,
         scan.output_norm.weight, scan.output_norm.bias, scan.output_projection.weight,
@@ -84,11 +110,11 @@ def run(block: SpatioTemporalBlock, norm: nn.LayerNorm, x: Tensor, memory: Works
         mlp.expand.weight, mlp.expand.bias, mlp.contract.weight, mlp.contract.bias,
         norm.weight, norm.bias, x.new_tensor([one.eps for one in norms]),
         scan.step_weight, scan.step_bias, scan.skip, -torch.exp(scan.A_log),
-        c_walks(config.directions, scan.limbs), scan.limbs,
+        c_walks(config.directions, scan.limbs), scan.limbs, hidden_before, hidden_after,
     ]  # fmt: skip
     dims = (len(config.directions), inner, config.state_dim, config.step_rank, dim, config.mlp_dim)
-    native.call("block", arrays, (batch, frames, joints, *dims, torch.is_autocast_enabled("cpu")))
-    return x
+    flags = (config.is_causal, torch.is_autocast_enabled("cpu"))
+    native.call("block", arrays, (batch, frames, joints, *dims, *flags))
 
 
 def _in_bfloat16(x: Tensor) -> bool:
@@ -107,23 +133,27 @@ def _is_observed() -> bool:
 
 
 def _is_as_configured(block: nn.Module, norm: nn.Module, dtype: torch.dtype) -> bool:
-    if type(block) is not SpatioTemporalBlock or type(block.scan) is not SpatioTemporalScan:
+    if not isinstance(block, SpatioTemporalBlock) or _SCANS.get(type(block)) is not type(block.scan):
         return False
-    config, expected = block.scan.config, _shapes(block.scan.config)
+    config = block.scan.config
+    expected, kinds = _shapes(config), {**_PARTS, "": type(block), "scan": type(block.scan)}
     return (
         config.scan_backend in ("auto", "native")
         and _is_plain(norm, nn.LayerNorm, expected["norm"], dtype)
         and all(
-            _is_plain(_part(block, name), kind, expected[name], dtype)
-            for name, kind in _PARTS.items()
-            if name != "norm"
+            _is_plain(_part(block, name), kind, expected[name], dtype) for name, kind in kinds.items() if name != "norm"
         )
-        and _convolves_as_defined(block.scan.convolution, config.inner_dim)
+        and _convolves_as_defined(block.scan.convolution, config)
         and (block.scan.limbs is None or block.scan.limbs.shape == (config.joints,))
     )
 
 
-#: The block's parts and their classes; "norm" is the one behind the block.
+#: The blocks that the kernel knows, each with the scan that it knows in it.
+_SCANS: Mapping[type[nn.Module], type[nn.Module]] = {
+    SpatioTemporalBlock: SpatioTemporalScan,
+    CausalBlock: CausalScan,
+}
+#: A block's parts and their classes; "norm" is the one behind the block.
 _PARTS: Mapping[str, type[nn.Module]] = {
     "norm": nn.LayerNorm,
     "": SpatioTemporalBlock,
@@ -145,7 +175,7 @@ _PARTS: Mapping[str, type[nn.Module]] = {
 def _shapes(config: PoseMambaConfig) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
     """Of each part the shapes of its own parameters, as the modules make them."""
     with torch.device("meta"):
-        block = SpatioTemporalBlock(config, drop_path=0.0)
+        block = (CausalBlock if config.is_causal else SpatioTemporalBlock)(config, drop_path=0.0)
         parts = {name: nn.LayerNorm(config.dim) if name == "norm" else _part(block, name) for name in _PARTS}
     return {
         name: {one: tuple(p.shape) for one, p in part.named_parameters(recurse=False)} for name, part in parts.items()
@@ -185,6 +215,7 @@ def _is_array(p: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> b
     )
 
 
-def _convolves_as_defined(convolution: nn.Conv2d, channels: int) -> bool:
+def _convolves_as_defined(convolution: nn.Conv2d, config: PoseMambaConfig) -> bool:
     settings = (convolution.groups, convolution.padding, convolution.stride, convolution.dilation)
-    return settings == (channels, (1, 1), (1, 1), (1, 1)) and convolution.padding_mode == "zeros"
+    padding = (FRAMES_BEFORE, 1) if config.is_causal else (1, 1)
+    return settings == (config.inner_dim, padding, (1, 1), (1, 1)) and convolution.padding_mode == "zeros"

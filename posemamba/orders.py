@@ -29,16 +29,31 @@ class Direction:
     inner: the axis whose neighbours follow one another; "joints" reads frame after frame, "frames" joint after joint.
     reversed: the axes that are read from their end; both together are the whole walk backwards.
     limbs: whether each token carries, besides its own joint, the one that the limb order names.
+    apart: whether every joint's frames are a sequence of their own, which knows nothing of the joint before it.
+
+    Raises ValueError for ``apart`` where joints follow one another.
     """
 
     inner: Axis
     reversed: frozenset[Axis] = frozenset()
     limbs: bool = False
+    apart: bool = False
+
+    def __post_init__(self) -> None:
+        if self.apart and self.inner != "frames":
+            raise ValueError(
+                "only the frames of a joint can be apart from those of the others, not the joints of a frame"
+            )
 
     @property
     def backwards(self) -> Direction:
         """The same walk from its end."""
         return replace(self, reversed=_BOTH_AXES - self.reversed)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no token comes after one of a later frame."""
+        return "frames" not in self.reversed and (self.inner == "joints" or self.apart)
 
     @property
     def reversed_axes(self) -> tuple[int, ...]:
@@ -51,11 +66,15 @@ _SPATIAL_FROM_LAST_JOINT = Direction("joints", reversed=frozenset({"joints"}))
 _SPATIAL_WITH_LIMBS = Direction("joints", limbs=True)
 _TEMPORAL = Direction("frames")
 _TEMPORAL_FROM_LAST_FRAME = Direction("frames", reversed=frozenset({"frames"}))
+_SPATIAL_WITH_LIMBS_FROM_LAST_JOINT = replace(_SPATIAL_WITH_LIMBS, reversed=frozenset({"joints"}))
+_TEMPORAL_OF_EACH_JOINT = Direction("frames", apart=True)
 
-#: The paper's scan and the five others of its Table 4. A unidirectional one takes each of its two walks twice, with two
-#: sets of parameters; "backward" there reverses one axis within the lines of the other, not the whole walk.
-#: The authors' files name them by letters (PoseMamba_bs_ft.py: backward spatial, forward temporal), the paper by
-#: numbers whose only key is a picture (Figure 4): which letters belong to which number is our assumption.
+#: The paper's scan, the five others of its Table 4, and "causal", which is ours. A unidirectional one takes each of its
+#: two walks twice, with two sets of parameters; "backward" there reverses one axis within the lines of the other, not
+#: the whole walk. The authors' files name them by letters (PoseMamba_bs_ft.py: backward spatial, forward temporal), the
+#: paper by numbers whose only key is a picture (Figure 4): which letters belong to which number is our assumption.
+#: "causal" goes frame after frame, through each from its first and from its last joint; and through the frames of every
+#: joint by itself, since in one sequence a joint would see the future of those before it; this twice, as above.
 SCANS: Mapping[str, tuple[Direction, Direction, Direction, Direction]] = MappingProxyType({
     "global-local":     (_SPATIAL_WITH_LIMBS, _TEMPORAL, _SPATIAL_WITH_LIMBS.backwards, _TEMPORAL.backwards),
     "bidirectional":    (_SPATIAL, _TEMPORAL, _SPATIAL.backwards, _TEMPORAL.backwards),
@@ -63,6 +82,7 @@ SCANS: Mapping[str, tuple[Direction, Direction, Direction, Direction]] = Mapping
     "unidirectional-2": (_SPATIAL_FROM_LAST_JOINT, _TEMPORAL) * 2,                    # bs_ft
     "unidirectional-3": (_SPATIAL, _TEMPORAL_FROM_LAST_FRAME) * 2,                    # fs_bt
     "unidirectional-4": (_SPATIAL_FROM_LAST_JOINT, _TEMPORAL_FROM_LAST_FRAME) * 2,    # bs_bt
+    "causal":           (_SPATIAL_WITH_LIMBS, _SPATIAL_WITH_LIMBS_FROM_LAST_JOINT, *(_TEMPORAL_OF_EACH_JOINT,) * 2),
 })  # fmt: skip
 
 #: For each joint of Human3.6M the joint that is added to it before a spatial scan.

@@ -75,6 +75,11 @@ ALLOWED: dict[str, set[str]] = {
         "harness.config", "harness.contract", "harness.models", "harness.data", "harness.evaluation",
         "harness.measurement", "harness.precision",
     },
+    "harness.classification": {
+        "harness.models", "harness.options", "harness.devices", "harness.environment", "harness.allocator",
+        "harness.lock", "harness.data", "harness.training", "harness.measurement", "harness.store",
+        "harness.reporting",
+    },
     "harness.run": {
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
         "harness.data", "harness.evaluation", "harness.training", "harness.measurement", "harness.store",
@@ -88,6 +93,7 @@ ALLOWED: dict[str, set[str]] = {
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
         "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads",
         "harness.evaluation", "harness.model_card", "harness.measurement", "harness.cost_card", "harness.reproduction",
+        "harness.classification",
     },
     "harness.__main__": {"harness.cli"},
     "harness": set(),

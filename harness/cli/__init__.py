@@ -8,7 +8,7 @@ import traceback
 import click
 
 from harness import threads
-from harness.cli import check, compare, data, listing, measure, plot, run  # noqa: F401  (each adds its commands)
+from harness.cli import check, classify, compare, data, listing, measure, plot, run  # noqa: F401  (each adds its commands)
 from harness.cli.root import cli, say
 from harness.errors import HarnessError
 

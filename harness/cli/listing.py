@@ -17,15 +17,31 @@ def list_() -> None:
 
 @list_.command("models")
 def list_models() -> None:
-    """Registered lifters; any other is named package.module:attribute."""
-    from harness.models import MODELS
+    """Registered lifters, and classifiers of point clouds; any other is named package.module:attribute."""
+    from harness.models import CLASSIFIERS, MODELS
 
-    rows = [("name", "kind", "year", "paper", "T", "parameters", "answers for", "")]
-    rows += [
-        (name, entry.kind, str(entry.year), entry.paper, " ".join(map(str, entry.frames)), f"{entry.parameters:,}",
-         f"{entry.answers} frame", entry.note)
-        for name, entry in MODELS.items()
-    ]  # fmt: skip
+    _table(
+        ("name", "kind", "year", "paper", "T", "parameters", "answers for", ""),
+        [
+            (name, entry.kind, str(entry.year), entry.paper, " ".join(map(str, entry.frames)),
+             f"{entry.parameters:,}", f"{entry.answers} frame", entry.note)
+            for name, entry in MODELS.items()
+        ],
+    )  # fmt: skip
+    click.echo("\nclassifiers of point clouds: harness classify")
+    _table(
+        ("name", "kind", "year", "paper", "points", "parameters", ""),
+        [
+            (name, entry.kind, str(entry.year), entry.paper, " ".join(map(str, entry.points)),
+             f"{entry.parameters:,}", entry.note)
+            for name, entry in CLASSIFIERS.items()
+        ],
+    )  # fmt: skip
+
+
+def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """In columns, numbers to the right; the last column is a note."""
+    rows = [heading, *rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for *cells, note in rows:
         columns = zip(cells, widths[:-1], strict=True)

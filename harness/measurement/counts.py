@@ -60,16 +60,31 @@ def count(
     ``model`` is not touched, and where it runs without numbers nothing is computed, whatever T. Raises what its
     forward raises.
     """
-    shape = (frames, in_channels, joints)
-    layers, macs, forward = thop.count(model, *shape), fvcore.count(model, *shape), ledger.of_model(model, *shape)
-    costs = _costs(layers.macs, macs, forward)
-    output_frames = forward.output_shape[1]
+    found, output_shape = _count(model, (frames, joints, in_channels), training)
+    output_frames = output_shape[1]
     return {
+        **found,
+        "per_frame": {name: found[name] / output_frames for name in CONVENTIONS},
+        "output_frames": output_frames,
+        "frames": frames,
+        "in_channels": in_channels,
+    }
+
+
+def count_on(model: nn.Module, shape: tuple[int, ...], *, training: bool = True) -> dict[str, Any]:
+    """The same for one example of any ``shape``, batch left out, without what is said of frames: a cloud (P, 3)."""
+    return _count(model, shape, training)[0]
+
+
+def _count(model: nn.Module, shape: tuple[int, ...], training: bool) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """All but what is said of frames, and the shape of what came out."""
+    one = (1, *shape)
+    layers, macs, forward = thop.count_on(model, one), fvcore.count_on(model, one), ledger.of_shape(model, one)
+    found = {
         "params_total": sum(parameter.numel() for parameter in model.parameters()),
         "params_thop": layers.params,
-        **costs,
+        **_costs(layers.macs, macs, forward),
         "bytes": forward.total.bytes,
-        "per_frame": {name: cost / output_frames for name, cost in costs.items()},
         "by_kind": {
             "macs_thop": dict(layers.by_kind),
             "macs_fvcore": dict(macs.by_kind),
@@ -85,14 +100,12 @@ def count(
             "flops_exact": dict(sorted(forward.uncounted.items())),
         },
         "unseen_by_thop": dict(layers.unseen),
-        **(_training(model, *shape) if training else {"training_step": None}),
+        **(_training(model, shape) if training else {"training_step": None}),
         "counted_on": {
             "macs_thop": layers.counted_on, "macs_fvcore": macs.counted_on, "flops_exact": forward.counted_on,
         },
-        "output_frames": output_frames,
-        "frames": frames,
-        "in_channels": in_channels,
     }  # fmt: skip
+    return found, forward.output_shape
 
 
 def without_formula(counts: Mapping[str, Any]) -> list[str]:
@@ -123,16 +136,16 @@ def _by_kind(entries: Ledger, clips: int = 1) -> dict[str, dict[str, int]]:
     }
 
 
-def _training(model: nn.Module, frames: int, in_channels: int, joints: int) -> dict[str, Any]:
+def _training(model: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
     """A model that cannot be trained costs what its forward costs."""
     try:
-        return {"training_step": _training_step(model, frames, in_channels, joints)}
+        return {"training_step": _training_step(model, shape)}
     except Exception as error:  # whatever a third party's model raises
         return {"training_step": None, "no_training_step": f"{type(error).__name__}: {error}"}
 
 
-def _training_step(model: nn.Module, frames: int, in_channels: int, joints: int) -> dict[str, Any]:
-    step = ledger.of_model(model, frames, in_channels, joints, batch=_TRAINING_CLIPS, training=True)
+def _training_step(model: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
+    step = ledger.of_shape(model, (_TRAINING_CLIPS, *shape), training=True)
     by_kind = _by_kind(step, _TRAINING_CLIPS)
     return {
         **{convention: sum(parts.values()) for convention, parts in by_kind.items()},

@@ -55,13 +55,13 @@ NOT_COUNTED = {
         sigmoid sign silu sin softmax softplus sqrt square sub tan tanh
     """,
     "reduction": """
-        cumprod cumsum linalg_norm linalg_vector_norm logsumexp mean norm prod std sum var
+        cdist cumprod cumsum linalg_norm linalg_vector_norm logsumexp mean norm prod std sum var
     """,
     "selection": """
         alias amax amin argmax argmin argsort as_strided clone diag_embed diagonal empty_like expand_as eye flip
         index_select le lift_fresh logical_and logical_not logical_or lt meshgrid min moveaxis movedim ne new_ones
-        numpy_T ones_like pad pixel_shuffle repeat repeat_interleave reshape_as scatter sort swapaxes tile topk tril
-        triu unflatten view_as where
+        numpy_T ones_like pad pixel_shuffle repeat repeat_interleave reshape_as scatter sort swapaxes take_along_dim
+        tile topk tril triu unflatten view_as where
     """,
 }
 _WHY = {name: why for why, names in NOT_COUNTED.items() for name in names.split()}
@@ -114,7 +114,12 @@ class MacCount:
 
 def count(model: nn.Module, frames: int, in_channels: int, joints: int = JOINT_COUNT) -> MacCount:
     """What ``model`` costs for one clip (1, frames, joints, in_channels). ``model`` is not touched."""
-    (by_kind_and_operator, tally, unsupported), device = count_on_twin(model, (1, frames, joints, in_channels), _trace)
+    return count_on(model, (1, frames, joints, in_channels))
+
+
+def count_on(model: nn.Module, shape: tuple[int, ...]) -> MacCount:
+    """The same for an input of any ``shape``, the batch first."""
+    (by_kind_and_operator, tally, unsupported), device = count_on_twin(model, shape, _trace)
     by_kind, by_operator = dict.fromkeys(KINDS, 0), Counter[str]()
     for name, macs in by_kind_and_operator.items():
         kind, _, operator = name.rpartition("/")

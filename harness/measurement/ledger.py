@@ -217,7 +217,11 @@ def of_model(
     A batch norm that has one number a channel from one clip (a centre-frame lifter's last) raises ValueError in
     training on one: count a step of two.
     """
-    shape = (batch, frames, joints, in_channels)
+    return of_shape(model, (batch, frames, joints, in_channels), training)
+
+
+def of_shape(model: nn.Module, shape: tuple[int, ...], training: bool = False) -> Ledger:
+    """The same on an input of any ``shape``, the batch first."""
     try:
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         twin = _fake_twin(model, fake)

@@ -292,6 +292,29 @@ def log_softmax_backward(call: Call) -> Work:
     return Work(rows * (4 * n - 1), rows * n)
 
 
+def distances(call: Call) -> Work:
+    """For each pair of C coordinates the differences C, their squares C, the sum C - 1 and its root.
+
+    With p = 1 or infinity magnitudes C in place of the squares, and no root; else those and their powers.
+    """
+    pairs, c, order = call.output_size, call.shape("x1")[-1], float(call["p"])
+    if order == 2:
+        return Work(pairs * 3 * c)
+    if order == 1 or math.isinf(order):
+        return Work(pairs * (3 * c - 1))
+    return Work(pairs * 4 * c, pairs * (c + 1))
+
+
+def euclidean_distances(call: Call) -> Work:
+    """By one product, as torch does it from 26 points on: root(max(0, (-2 a, |a|^2, 1) (b, 1, |b|^2))).
+
+    2 (C + 2) and 2 for each pair; the squares 2 C - 1 for each point, and -2 a.
+    """
+    c = call.shape("x1")[-1]
+    first, second = (call.size(name) // c for name in ("x1", "x2"))
+    return Work(call.output_size * (2 * (c + 2) + 2) + (first + second) * (2 * c - 1) + first * c)
+
+
 # ---- norms ----
 
 
@@ -671,6 +694,8 @@ OPERATIONS: Mapping[str, Operation] = {
     **_all("std std_mean", _reduction(lambda n: 4 * n + 1)),
     **_all("logsumexp", _reduction(lambda n: 4 * n, lambda n: n + 1)),  # largest, less it, exp, sum, log, plus it
     **_all("linalg_vector_norm norm", vector_norm),
+    **_all("_cdist_forward", distances),
+    **_all("_euclidean_dist", euclidean_distances),
     **_all("cumsum cumprod cummax cummin", cumulative),
     # sums into places
     **_all("index_add index_reduce", _scattered("source")),

@@ -59,11 +59,16 @@ def count(
 
     ``model`` is not touched.
     """
+    return count_on(model, (1, frames, joints, in_channels), rules=rules)
+
+
+def count_on(model: nn.Module, shape: tuple[int, ...], *, rules: Rules | None = None) -> LayerCount:
+    """The same for an input of any ``shape``, the batch first."""
 
     def counting(twin: nn.Module, clip: Tensor) -> _Total:
         return _count(twin, clip, RULES if rules is None else rules)
 
-    total, device = count_on_twin(model, (1, frames, joints, in_channels), counting)
+    total, device = count_on_twin(model, shape, counting)
     macs = {kind: total.macs[kind] for kind in KINDS}
     return LayerCount(sum(macs.values()), total.params, macs, dict(sorted(total.unseen.items())), device)
 

@@ -157,7 +157,7 @@ def _streamed(point: Point, model: nn.Module) -> Callable[[Tensor], Tensor]:
 
     frame (B, J, C), pose (B, J, 3); the state is None before the first frame.
     """
-    if hasattr(model, "step"):
+    if contract.streams(model):
         return _Stepping(model)
     answers_for = contract.of(model).answers_for
     if answers_for != "last":

@@ -6,10 +6,10 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,13 +18,25 @@ from torch import Tensor, nn
 from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint, losses
 from harness.training.activation_checkpointing import recomputing
-from harness.training.batches import Batch, TrainingClips
+from harness.training.batches import Batch
 from harness.training.budget import Budget
 from harness.training.interruption import Interruption
 from harness.training.recipe import Recipe
 
 #: Points of the learning curve that a record keeps, spread evenly over the budget.
 CURVE_POINTS = 200
+
+
+class Examples(Protocol):
+    """What a training goes over, such as ``harness.training.batches.TrainingClips``: see there."""
+
+    def batches_per_epoch(self, batch_size: int) -> int: ...
+
+    def epoch(self, seed: int, number: int, batch_size: int, flip: bool, skip_batches: int = 0) -> Iterator[Batch]: ...
+
+
+#: The loss of a batch whose inputs and targets are on the model's device.
+Objective = Callable[[nn.Module, Batch], Tensor]
 
 
 @dataclass
@@ -45,7 +57,8 @@ class Training:
     """What stays fixed over one training; ``report`` gets progress, share of the budget and loss after every step.
 
     ``data_digest`` names the data: a checkpoint made on other data is not gone on with. ``activation_checkpointing``:
-    see there; it changes memory and time of a step, and not its result.
+    see there; it changes memory and time of a step, and not its result. ``objective`` replaces the recipe's loss on
+    poses for what has other targets.
     """
 
     recipe: Recipe
@@ -56,12 +69,13 @@ class Training:
     device: torch.device
     data_digest: str = ""
     activation_checkpointing: bool = False
+    objective: Objective | None = None
     save_every_s: float = 60.0
     report: Callable[[Progress, float, float], None] = lambda progress, share, loss: None
     clock: Callable[[], float] = time.monotonic
 
 
-def train(model: nn.Module, clips: TrainingClips, training: Training) -> Progress:
+def train(model: nn.Module, clips: Examples, training: Training) -> Progress:
     """Train ``model`` in place until the budget is spent, going on from the folder's checkpoint if there is one.
 
     Raises RunFailed when the loss is no longer finite (naming the step), Interrupted after Ctrl-C or SIGTERM with the
@@ -90,7 +104,7 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _run(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    clips: TrainingClips,
+    clips: Examples,
     training: Training,
     progress: Progress,
     interruption: Interruption,
@@ -168,6 +182,8 @@ def _loss(model: nn.Module, batch: Batch, training: Training) -> Tensor:
 
 def _terms(model: nn.Module, batch: Batch, training: Training) -> Tensor:
     inputs, targets = batch.inputs.to(training.device), batch.targets.to(training.device)
+    if training.objective is not None:
+        return training.objective(model, Batch(inputs, targets))
     if batch.whole_targets is None:
         return losses.total(model(inputs), targets, training.recipe.loss)
     prediction, whole = model(inputs, auxiliary=True)  # (B, K, J, 3), (B, T, J, 3)

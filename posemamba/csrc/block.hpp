@@ -196,21 +196,31 @@ TARGET void features_pass(const Block<T>& p, const void* packed, Index first, in
     for (int row = 0; row < tokens; row++) std::memcpy(p.features + (first + row) * D, work.gate[row], D * sizeof(T));
 }
 
+// The features of a frame that may be before the clip, then null where nothing is known of it.
+template <class T>
+INLINE const T* features_of(const Block<T>& p, Index clip, Index frame) {
+    const Index size = p.scan.joints * p.scan.channels;
+    if (frame >= 0) return p.features + (clip * p.scan.frames + frame) * size;
+    return p.window_before ? p.window_before + (clip * 2 + frame + 2) * size : nullptr;
+}
+
 // SiLU of the depthwise 3 x 3 convolution at one token.
 template <class T>
 INLINE void convolve(T* out, const Block<T>& p, const PackedBlock<T>& block, Index token) {
     constexpr int lanes = Vector<T>::lanes;
-    const Index D = p.scan.channels, J = p.scan.joints, in_clip = token % p.scan.length();
-    const Index frame = in_clip / J, joint = in_clip % J;
+    const Index D = p.scan.channels, J = p.scan.joints, clip = token / p.scan.length(), in_clip = token % p.scan.length();
+    const Index frame = in_clip / J - (p.causal ? 1 : 0), joint = in_clip % J;  // in the middle
     const T *from[9], *taps[9];
     int count = 0;
-    for (Index down = -1; down <= 1; down++)
+    for (Index down = -1; down <= 1; down++) {
+        const T* features = frame + down < p.scan.frames ? features_of(p, clip, frame + down) : nullptr;
         for (Index right = -1; right <= 1; right++) {
-            const Index f = frame + down, j = joint + right;
-            if (f < 0 || f >= p.scan.frames || j < 0 || j >= J) continue;
-            from[count] = p.features + (token + down * J + right) * D;
+            const Index j = joint + right;
+            if (!features || j < 0 || j >= J) continue;
+            from[count] = features + j * D;
             taps[count++] = block.taps + (3 * (down + 1) + right + 1) * padded<T>(D);
         }
+    }
     for (Index i = 0; i < D; i += lanes) {
         const int valid = int(std::min<Index>(lanes, D - i));
         Real<T> sum = load(block.convolution_bias + i);

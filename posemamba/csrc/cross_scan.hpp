@@ -128,39 +128,69 @@ INLINE Rows<T> states_of(CrossWorkspace<T>& work, const CrossScan<T>& p) {
     return {work.row, work.row, p.rank, p.rank + p.states};
 }
 
+// The states of scan k before a line's first token, of all of a slice's channels.
+template <class T>
+INLINE void read_before(CrossWorkspace<T>& work, const CrossScan<T>& p, const Slice& slice, Index k, Index line) {
+    if (!p.before) return clear<T>(work.hidden, work.vectors * p.states);
+    const T* before = p.before + p.line_at(slice.batch, k, line);
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        for (Index n = 0; n < p.states; n++)
+            work.hidden[i * p.states + n] = load_some(before + n * p.channels + channel, valid);
+    });
+}
+
+template <class T>
+INLINE void write_after(CrossWorkspace<T>& work, const CrossScan<T>& p, const Slice& slice, Index k, Index line) {
+    if (!p.after) return;
+    T* after = p.after + p.line_at(slice.batch, k, line);
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        for (Index n = 0; n < p.states; n++)
+            store_some(after + n * p.channels + channel, work.hidden[i * p.states + n], valid);
+    });
+}
+
+// A chunk of scan k of one slice; `kept` is where its last states go, or null.
+template <class T>
+INLINE void forward_chunk(CrossWorkspace<T>& work, const CrossScan<T>& p, const Slice& slice, Index k, Index start,
+                          int tokens, T* y, bool added, T* kept) {
+    Chunk<T>& chunk = *work.chunk;
+    const Index N = p.states, clip = slice.batch * p.length();
+    find_tokens(work, p, p.walks[k], start, tokens);
+    read_rows(work, p, slice.batch, k, tokens);
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        Real<T>* hidden = work.hidden + i * N;
+        const T largest_step = read_plane<T, false>(work, p, {slice.batch, channel, valid}, k, i, tokens);
+        const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
+        const Real<T> direct = load_some(p.skip + k * p.channels + channel, valid);
+        for (int l = 0; l < tokens; l++) chunk.y[l] = direct * chunk.u[l];
+        T* out = y + clip * p.channels + channel;
+        const T* selection = p.selection + (clip * p.scans + k) * p.width() + i * 16;  // a line for each vector
+        const Soon next[SOON] = {soon(work, p.u + clip * p.channels + channel, p.channels, CHUNK),
+                                 soon<T>(work, out, p.channels, CHUNK),
+                                 soon(work, selection, p.scans * p.width(), CHUNK)};
+        advance_all(chunk, hidden, work.rate + i * N, states_of(work, p), N, bounded, next, tokens);
+        for (int l = 0; l < tokens; l++) {
+            T* to = out + work.at[l] * p.channels;
+            store_some(to, added ? load_some(to, valid) + chunk.y[l] : chunk.y[l], valid);
+        }
+        for (Index n = 0; kept && n < N; n++) store_some(kept + n * p.channels + channel, hidden[n], valid);
+    });
+}
+
 // Scan k of one slice; y is written or, where `added`, added to.
 template <class T>
 TARGET void forward_across(const CrossScan<T>& p, const Slice& slice, Index k, T* y, bool added, char* memory) {
     CrossWorkspace<T>& work = CrossWorkspace<T>::in(memory, p.states, p.rank);
-    Chunk<T>& chunk = *work.chunk;
-    const Index N = p.states, length = p.length();
+    const Index lines = p.lines(k), length = p.length() / lines;
     read_weights(work, p, slice, k);
-    clear<T>(work.hidden, work.vectors * N);
-    for (Index start = 0; start < length; start += CHUNK) {
-        const int tokens = int(std::min<Index>(CHUNK, length - start));
-        find_tokens(work, p, p.walks[k], start, tokens);
-        read_rows(work, p, slice.batch, k, tokens);
-        for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
-            Real<T>* hidden = work.hidden + i * N;
-            const T largest_step = read_plane<T, false>(work, p, {slice.batch, channel, valid}, k, i, tokens);
-            const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
-            const Real<T> direct = load_some(p.skip + k * p.channels + channel, valid);
-            for (int l = 0; l < tokens; l++) chunk.y[l] = direct * chunk.u[l];
-            const Index clip = slice.batch * length;
-            T* out = y + clip * p.channels + channel;
-            const T* selection = p.selection + (clip * p.scans + k) * p.width() + i * 16;  // a line for each vector
-            const Soon next[SOON] = {soon(work, p.u + clip * p.channels + channel, p.channels, CHUNK),
-                                     soon<T>(work, out, p.channels, CHUNK),
-                                     soon(work, selection, p.scans * p.width(), CHUNK)};
-            advance_all(chunk, hidden, work.rate + i * N, states_of(work, p), N, bounded, next, tokens);
-            for (int l = 0; l < tokens; l++) {
-                T* to = out + work.at[l] * p.channels;
-                store_some(to, added ? load_some(to, valid) + chunk.y[l] : chunk.y[l], valid);
-            }
-            if (!p.kept) return;
-            T* kept = p.kept + p.kept_at(slice.batch, k, start / CHUNK) + channel;
-            for (Index n = 0; n < N; n++) store_some(kept + n * p.channels, hidden[n], valid);
-        });
+    for (Index line = 0; line < lines; line++) {
+        read_before(work, p, slice, k, line);
+        for (Index start = 0; start < length; start += CHUNK) {
+            const int tokens = int(std::min<Index>(CHUNK, length - start));
+            T* kept = p.kept ? p.kept + p.kept_at(slice.batch, k, line, start / CHUNK) : nullptr;
+            forward_chunk(work, p, slice, k, line * length + start, tokens, y, added, kept);
+        }
+        write_after(work, p, slice, k, line);
     }
 }
 
@@ -219,17 +249,18 @@ TARGET void backward_across(const CrossScan<T>& p, const CrossGradients<T>& d, c
     constexpr int lanes = Vector<T>::lanes, vectors = SLICE / lanes;
     CrossWorkspace<T>& work = CrossWorkspace<T>::in(memory, p.states, p.rank);
     Chunk<T>& chunk = *work.chunk;
-    const Index N = p.states, R = p.rank, length = p.length();
+    const Index N = p.states, R = p.rank, length = p.length(), line_length = length / p.lines(k);
     const bool limbs = p.walks[k].limbs;
     T* d_selection = d.selection + (slice.number * p.batch + slice.batch) * length * p.scans * p.width();
     Real<T> d_direct[vectors] = {}, d_bias[vectors] = {};
     read_weights(work, p, slice, k);
-    clear<T>(work.carry, vectors * N);
     clear<T>(work.d_rate, vectors * N);
     clear<T>(work.d_step_weight, vectors * R);
-    for (Index c = (length - 1) / CHUNK; c >= 0; c--) {
-        const Index start = c * CHUNK;
-        const int tokens = int(std::min<Index>(CHUNK, length - start));
+    for (Index number = p.lines(k) * p.chunks_of_line(k) - 1; number >= 0; number--) {
+        const Index line = number / p.chunks_of_line(k), c = number % p.chunks_of_line(k);
+        const Index start = line * line_length + c * CHUNK;
+        const int tokens = int(std::min<Index>(CHUNK, line_length - c * CHUNK));
+        if (c == p.chunks_of_line(k) - 1) clear<T>(work.carry, vectors * N);
         find_tokens(work, p, p.walks[k], start, tokens);
         read_rows(work, p, slice.batch, k, tokens);
         clear<T>(work.d_step, sum_vectors<T>(R));
@@ -241,7 +272,7 @@ TARGET void backward_across(const CrossScan<T>& p, const CrossGradients<T>& d, c
             const bool bounded = work.largest_rate[i] * largest_step <= Number<T>::largest_exponent;
             const T* dy = d.y + slice.batch * length * p.channels + channel;
             for (int l = 0; l < tokens; l++) chunk.dy[l] = load_some(dy + work.at[l] * p.channels, valid);
-            const T* kept = c ? p.kept + p.kept_at(slice.batch, k, c - 1) + channel : nullptr;
+            const T* kept = c ? p.kept + p.kept_at(slice.batch, k, line, c - 1) + channel : nullptr;
             for (Index n = 0; n < N; n++)
                 work.hidden[n] = c ? load_some(kept + n * p.channels, valid) : broadcast<T>(0);
             const Adjoints<T> all{work.hidden,         work.carry + i * N, work.rate + i * N,

@@ -56,6 +56,7 @@ struct Scan {
     const T *A;                   // (K*D, N)
     const T *B, *C;               // (B, K, N, L)
     const T *D, *delta_bias;      // (K*D,) or null
+    const T* before;              // (B, N, K*D), the states before the first token; null for none, forward only
     T* y;                         // (B, K*D, L), forward only
     T* kept;                      // (B, ceil(L / CHUNK), N, K*D), may be null in the forward pass
     Index batch, groups, channels, states, length;  // channels: K*D
@@ -74,9 +75,9 @@ struct ScanGradients {
     T *D, *delta_bias;            // (B, K*D)
 };
 
-// How a scan reads the plane; see orders.py.
+// How a scan reads the plane; see orders.py. Lines apart, each with states of its own, are the joints'.
 struct Walk {
-    std::int32_t along_joints, last_frame_first, last_joint_first, limbs;
+    std::int32_t along_joints, last_frame_first, last_joint_first, limbs, apart;
 };
 
 template <class T>
@@ -88,13 +89,30 @@ struct CrossScan {
     const T *A;                   // (K, D, N)
     const Walk* walks;            // (K,)
     const Index* limbs;           // (J,), the joint added to each; null where no walk has limbs
-    T* kept;                      // (B, K, ceil(L / CHUNK), N, D), may be null in the forward pass
+    const T* before;              // (B, lines of all scans, N, D), the states before the first tokens, or null for none
+    T* after;                     // and after the last ones, may be null
+    T* kept;                      // (B, K, chunks(), N, D), may be null in the forward pass
     Index batch, frames, joints, scans, channels, states, rank;
 
     Index length() const { return frames * joints; }
     Index width() const { return rank + 2 * states; }
-    Index kept_at(Index b, Index k, Index chunk) const {
-        return ((b * scans + k) * ((length() + CHUNK - 1) / CHUNK) + chunk) * states * channels;
+    Index lines(Index k) const { return walks[k].apart ? joints : 1; }
+    Index chunks_of_line(Index k) const { return (length() / lines(k) + CHUNK - 1) / CHUNK; }
+    Index chunks() const {
+        Index most = 0;
+        for (Index k = 0; k < scans; k++) most = std::max(most, lines(k) * chunks_of_line(k));
+        return most;
+    }
+    Index kept_at(Index b, Index k, Index line, Index chunk) const {
+        return ((b * scans + k) * chunks() + line * chunks_of_line(k) + chunk) * states * channels;
+    }
+    Index line_at(Index b, Index k, Index line) const {
+        Index all = 0, earlier = 0;
+        for (Index i = 0; i < scans; i++) {
+            all += lines(i);
+            if (i < k) earlier += lines(i);
+        }
+        return (b * all + earlier + line) * states * channels;
     }
 };
 
@@ -115,6 +133,8 @@ struct Block {
     T* x;                         // (B, L, C), overwritten by what comes out
     T *features, *u, *selection;  // (B, L, D), (B, L, D), (B, L, S): memory to work in
     T* y;                         // (B, L, D), may be that of the features
+    const T* window_before;       // (B, 2, J, D), the features of the two frames before, null for none; causal only
+    T* window_after;              // and of the last two, may be null
     const T *scan_norm_weight, *scan_norm_bias, *input_projection;        // (C,), (C,), (2 D, C)
     const T *convolution_weight, *convolution_bias, *selection_weight;    // (D, 3, 3), (D,), (S, D)
     const T *output_norm_weight, *output_norm_bias, *output_projection;   // (D,), (D,), (C, D)
@@ -123,6 +143,7 @@ struct Block {
     const T *last_norm_weight, *last_norm_bias;                           // (C,)
     const T* epsilon;             // (4,) of scan_norm, output_norm, mlp_norm, last_norm
     Index dim, hidden;
+    bool causal;                  // the convolution looks at a frame and the two before it
     bool narrow;                  // products of numbers in bfloat16, summed in float32; see has_bfloat16
 };
 
@@ -330,6 +351,21 @@ struct Free {
     void operator()(void* memory) const { ::operator delete(memory, std::align_val_t(ALIGNMENT)); }
 };
 
+// The features of the last two frames, those before the clip among them where it has but one.
+template <class T>
+void keep_window(const Block<T>& p) {
+    if (!p.window_after) return;
+    const Index frame = p.scan.joints * p.scan.channels, frames = p.scan.frames;
+    for (Index b = 0; b < p.scan.batch; b++)
+        for (Index i = 0; i < 2; i++) {
+            T* to = p.window_after + (2 * b + i) * frame;
+            const Index from = frames - 2 + i;
+            if (from >= 0) std::copy_n(p.features + (b * frames + from) * frame, frame, to);
+            else if (p.window_before) std::copy_n(p.window_before + (2 * b + from + 2) * frame, frame, to);
+            else std::fill_n(to, frame, T(0));
+        }
+}
+
 template <class T>
 bool block(const Block<T>& p, int threads, int instruction_set) {
     const Kernel<T> kernels = kernel<T>(instruction_set);
@@ -344,7 +380,9 @@ bool block(const Block<T>& p, int threads, int instruction_set) {
             work(p, packed.get(), tile * TILE, int(std::min<Index>(TILE, tokens - tile * TILE)), memory);
         });
     };
-    return pass(kernels.features) && pass(kernels.plane) && cross_forward(p.scan, p.y, threads, instruction_set) &&
+    if (!pass(kernels.features)) return false;
+    keep_window(p);
+    return pass(kernels.plane) && cross_forward(p.scan, p.y, threads, instruction_set) &&
            pass(kernels.finish);
 }
 
@@ -353,7 +391,7 @@ bool block(const Block<T>& p, int threads, int instruction_set) {
 extern "C" {
 
 // To be raised with every change of these functions' arguments; INTERFACE in native.py.
-int native_interface() { return 3; }
+int native_interface() { return 4; }
 
 int native_chunk() { return CHUNK; }
 
@@ -367,10 +405,10 @@ int native_has_bfloat16() { return has_bfloat16(); }
 // clang-format off
 #define DEFINE(T, NAME)                                                                                             \
     int scan_forward_##NAME(const T* u, const T* delta, const T* A, const T* B, const T* C, const T* D,             \
-                            const T* delta_bias, T* y, T* kept,                                                     \
+                            const T* delta_bias, const T* before, T* y, T* kept,                                    \
                             Index batch, Index groups, Index channels, Index states, Index length,                  \
                             Index softplus, Index token_major, Index threads, Index instruction_set) {              \
-        const Scan<T> p{u, delta, A, B, C, D, delta_bias, y, kept,                                                  \
+        const Scan<T> p{u, delta, A, B, C, D, delta_bias, before, y, kept,                                          \
                         batch, groups, channels, states, length, softplus != 0, token_major != 0};                  \
         return result(forward(p, int(threads), int(instruction_set)));                                              \
     }                                                                                                               \
@@ -379,17 +417,18 @@ int native_has_bfloat16() { return has_bfloat16(); }
                              T* du, T* ddelta, T* dA, T* dB, T* dC, T* dD, T* ddelta_bias,                          \
                              Index batch, Index groups, Index channels, Index states, Index length,                 \
                              Index softplus, Index token_major, Index threads, Index instruction_set) {             \
-        const Scan<T> p{u, delta, A, B, C, D, delta_bias, nullptr, kept,                                            \
+        const Scan<T> p{u, delta, A, B, C, D, delta_bias, nullptr, nullptr, kept,                                   \
                         batch, groups, channels, states, length, softplus != 0, token_major != 0};                  \
         const ScanGradients<T> d{dy, du, ddelta, dA, dB, dC, dD, ddelta_bias};                                      \
         return result(backward(p, d, int(threads), int(instruction_set)));                                          \
     }                                                                                                               \
     int cross_forward_##NAME(const T* u, const T* selection, const T* step_weight, const T* step_bias,              \
-                             const T* skip, const T* A, const void* walks, const Index* limbs, T* y, T* kept,       \
+                             const T* skip, const T* A, const void* walks, const Index* limbs, const T* before,     \
+                             T* y, T* after, T* kept,                                                               \
                              Index batch, Index frames, Index joints, Index scans, Index channels, Index states,    \
                              Index rank, Index threads, Index instruction_set) {                                    \
         const CrossScan<T> p{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks), limbs, \
-                             kept, batch, frames, joints, scans, channels, states, rank};                           \
+                             before, after, kept, batch, frames, joints, scans, channels, states, rank};            \
         if (!has_limbs_in_plane(p)) return LIMBS_OUT_OF_PLANE;                                                      \
         return result(cross_forward(p, y, int(threads), int(instruction_set)));                                     \
     }                                                                                                               \
@@ -400,14 +439,14 @@ int native_has_bfloat16() { return has_bfloat16(); }
                               Index batch, Index frames, Index joints, Index scans, Index channels, Index states,   \
                               Index rank, Index threads, Index instruction_set) {                                   \
         const CrossScan<T> p{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks), limbs, \
-                             kept, batch, frames, joints, scans, channels, states, rank};                           \
+                             nullptr, nullptr, kept, batch, frames, joints, scans, channels, states, rank};         \
         const CrossGradients<T> d{dy, d_u, d_selection, d_A, d_step_weight, d_skip, d_step_bias};                   \
         if (!has_limbs_in_plane(p)) return LIMBS_OUT_OF_PLANE;                                                      \
         return result(cross_backward(p, d, int(threads), int(instruction_set)));                                    \
     }
 // The block's arrays, in the order of its fields from x on; then those of its scan.
 #define DEFINE_BLOCK(T, NAME)                                                                                       \
-    int block_##NAME(T* x, T* features, T* u, T* selection, T* y,                                                   \
+    int block_##NAME(T* x, T* features, T* u, T* selection, T* y, const T* window_before, T* window_after,          \
                      const T* scan_norm_weight, const T* scan_norm_bias, const T* input_projection,                 \
                      const T* convolution_weight, const T* convolution_bias, const T* selection_weight,             \
                      const T* output_norm_weight, const T* output_norm_bias, const T* output_projection,            \
@@ -416,16 +455,18 @@ int native_has_bfloat16() { return has_bfloat16(); }
                      const T* contract_weight, const T* contract_bias,                                              \
                      const T* last_norm_weight, const T* last_norm_bias, const T* epsilon,                          \
                      const T* step_weight, const T* step_bias, const T* skip, const T* A,                           \
-                     const void* walks, const Index* limbs,                                                         \
+                     const void* walks, const Index* limbs, const T* before, T* after,                              \
                      Index batch, Index frames, Index joints, Index scans, Index channels, Index states,            \
-                     Index rank, Index dim, Index hidden, Index narrow, Index threads, Index instruction_set) {     \
+                     Index rank, Index dim, Index hidden, Index causal, Index narrow, Index threads,                \
+                     Index instruction_set) {                                                                       \
         const CrossScan<T> scan{u, selection, step_weight, step_bias, skip, A, static_cast<const Walk*>(walks),     \
-                                limbs, nullptr, batch, frames, joints, scans, channels, states, rank};              \
-        const Block<T> p{scan, x, features, u, selection, y, scan_norm_weight, scan_norm_bias, input_projection,    \
+                                limbs, before, after, nullptr, batch, frames, joints, scans, channels, states, rank};\
+        const Block<T> p{scan, x, features, u, selection, y, window_before, window_after,                           \
+                         scan_norm_weight, scan_norm_bias, input_projection,                                        \
                          convolution_weight, convolution_bias, selection_weight,                                    \
                          output_norm_weight, output_norm_bias, output_projection, mlp_norm_weight, mlp_norm_bias,   \
                          expand_weight, expand_bias, contract_weight, contract_bias,                                \
-                         last_norm_weight, last_norm_bias, epsilon, dim, hidden, narrow != 0};                      \
+                         last_norm_weight, last_norm_bias, epsilon, dim, hidden, causal != 0, narrow != 0};         \
         if (!has_limbs_in_plane(scan)) return LIMBS_OUT_OF_PLANE;                                                   \
         return result(block(p, int(threads), int(instruction_set)));                                                \
     }

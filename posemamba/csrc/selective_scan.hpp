@@ -190,13 +190,24 @@ INLINE T read_inputs(ScanWorkspace<T>& work, const Scan<T>& p, const Part& part)
     return prepare<T, with_slope>(chunk, p.softplus, part.tokens);
 }
 
+// The states before the first token, of all of a slice's channels.
+template <class T>
+INLINE void read_before(ScanWorkspace<T>& work, const Scan<T>& p, const Slice& slice) {
+    if (!p.before) return clear<T>(work.hidden, SLICE / Vector<T>::lanes * p.states);
+    for_vectors<T>(slice, [&](Index i, Index channel, int valid) TARGET {
+        const T* before = p.before + slice.batch * p.states * p.channels + channel;
+        for (Index n = 0; n < p.states; n++)
+            work.hidden[i * p.states + n] = load_some(before + n * p.channels, valid);
+    });
+}
+
 template <class T>
 TARGET void forward_slice(const Scan<T>& p, const Slice& slice, char* memory) {
     ScanWorkspace<T> work(memory, p.states);
     Chunk<T>& chunk = *work.chunk;
     const Index N = p.states, chunks = p.chunks();
     read_all_rates(work, p, slice);
-    clear<T>(work.hidden, SLICE / Vector<T>::lanes * N);
+    read_before(work, p, slice);
     for (Index c = 0; c < chunks; c++) {
         const Index start = c * CHUNK;
         const int tokens = int(std::min<Index>(CHUNK, p.length - start));

@@ -17,8 +17,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from posemamba.scan import cost as _cost  # noqa: F401  registers formulas
 from posemamba.scan import mamba_ssm, operator, reference
 from posemamba.scan.backend import BACKENDS, available, resolve
+from posemamba.scan.stream import continue_scan
 
-__all__ = ["BACKENDS", "available", "is_abstract", "is_watched", "resolve", "selective_scan"]
+__all__ = ["BACKENDS", "available", "continue_scan", "is_abstract", "is_watched", "resolve", "selective_scan"]
 
 
 def selective_scan(

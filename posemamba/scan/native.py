@@ -26,15 +26,17 @@ def forward(
     delta_bias: Tensor | None,
     delta_softplus: bool,
     keep_states: bool,
+    initial: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """y (B, K*D, L) and, where asked for, the states at the checkpoints."""
+    """y (B, K*D, L) and, where asked for, the states at the checkpoints. ``initial`` (B, N, K*D): those before."""
     batch, channels, length = u.shape
     token_major = is_token_major(u)
     y = empty(u.shape, u, token_major)
     kept = u.new_empty(checkpoint.shape(batch, channels, A.shape[1], length) if keep_states else (0,))
     inputs = _inputs([u, delta, A, B, C, D, delta_bias], token_major)
+    before = None if initial is None else initial.contiguous()
     sizes = (batch, B.shape[1], channels, A.shape[1], length, delta_softplus, token_major)
-    native.call("scan_forward", [*inputs, y, kept if keep_states else None], sizes)
+    native.call("scan_forward", [*inputs, before, y, kept if keep_states else None], sizes)
     return y, kept
 
 

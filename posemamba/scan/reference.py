@@ -31,13 +31,30 @@ def selective_scan(
     delta_softplus: bool,
 ) -> Tensor:
     """The recurrence above; shapes as in :func:`posemamba.scan.selective_scan`, all of one dtype."""
+    state = u.new_zeros(u.shape[0], *A.shape)  # (B, K*D, N)
+    y, _ = recurrence(state, u, delta, A, B, C, D, delta_bias, delta_softplus)
+    return y
+
+
+def recurrence(
+    state: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+) -> tuple[Tensor, Tensor]:
+    """y, and the state (B, K*D, N) after the last token, from the ``state`` before the first."""
     batch, groups, states, length = B.shape
     step = delta if delta_bias is None else delta + delta_bias[:, None]
     step = F.softplus(step) if delta_softplus else step
     decay_rate = A.view(groups, -1, states)  # (K, D, N)
     by_group = (batch, groups, -1, length)
 
-    state = u.new_zeros(batch, *decay_rate.shape)  # (B, K, D, N)
+    hidden = state.reshape(batch, *decay_rate.shape)  # (B, K, D, N)
     outputs = []
     tokens = zip(
         step.reshape(by_group).unbind(-1),
@@ -48,8 +65,8 @@ def selective_scan(
     )
     for step_l, input_l, B_l, C_l in tokens:  # (B, K, D) twice, (B, K, N) twice
         decay = torch.exp(step_l[..., None] * decay_rate)  # (B, K, D, N)
-        state = decay * state + input_l[..., None] * B_l[:, :, None, :]
-        outputs.append((state @ C_l[..., None]).squeeze(-1))  # (B, K, D)
+        hidden = decay * hidden + input_l[..., None] * B_l[:, :, None, :]
+        outputs.append((hidden @ C_l[..., None]).squeeze(-1))  # (B, K, D)
 
     y = torch.stack(outputs, dim=-1).reshape(u.shape)  # (B, K*D, L)
-    return y if D is None else y + D[:, None] * u
+    return (y if D is None else y + D[:, None] * u), hidden.reshape(state.shape)

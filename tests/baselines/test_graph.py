@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from baselines import graph
-from baselines.graph import FixedGraph, GraphConvolution, SimilarityGraph, most_similar, normalise
+from baselines.graph import (
+    ChainGraph,
+    FixedGraph,
+    GraphConvolution,
+    NodewiseGraphConvolution,
+    SimilarityGraph,
+    most_similar,
+    normalise,
+)
 
 
 def test_normalise_scales_columns_by_the_degree_of_their_own_row() -> None:
@@ -83,3 +91,37 @@ def test_the_fixed_graph_is_no_entry_of_a_checkpoint_but_moves_with_the_module()
     graph = FixedGraph(torch.eye(2)).double()
     assert not graph.state_dict()
     assert graph.normalised.dtype == torch.float64
+
+
+@pytest.mark.parametrize("length", [1, 2, 9])
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (2, 0), (3, 2)])
+def test_a_chain_is_the_mean_with_the_ends_repeated(before: int, after: int, length: int) -> None:
+    messages = torch.randn(2, length, 3, generator=torch.Generator().manual_seed(0))
+    nodes = [messages[:, [min(max(node + offset, 0), length - 1) for offset in range(-before, after + 1)]].mean(dim=1)
+             for node in range(length)]  # fmt: skip
+    torch.testing.assert_close(ChainGraph(before, after)(messages, messages), torch.stack(nodes, dim=1))
+
+
+def test_inside_a_chain_the_mean_is_the_normalised_adjacency() -> None:
+    messages = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0))
+    adjacency = torch.ones(9, 9).triu(-1).tril(1)
+    gathered = ChainGraph(1, 1)(messages, messages)
+    torch.testing.assert_close(gathered[:, 2:-2], (normalise(adjacency) @ messages)[:, 2:-2])
+
+
+def test_nodewise_graph_convolution_is_its_formula() -> None:
+    torch.manual_seed(0)
+    layer = NodewiseGraphConvolution(4, FixedGraph(torch.tensor([[0.0, 1.0], [1.0, 0.0]])))
+    torch.nn.init.normal_(layer.norm.weight)
+    x = torch.randn(3, 5, 2, 4)
+    changed = layer.neighbour_projection(x).flip(-2) + layer.own_projection(x)  # each node's neighbour is the other one
+    changed = (changed - changed.mean(-1, keepdim=True)) / (changed.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(layer(x), (x + changed * layer.norm.weight + layer.norm.bias).clamp(min=0))
+
+
+def test_nodewise_graph_convolution_looks_at_neighbours_alone_in_training() -> None:
+    layer = NodewiseGraphConvolution(4, ChainGraph(1, 0)).train()
+    x = torch.randn(1, 6, 4, generator=torch.Generator().manual_seed(0))
+    changed = x.clone()
+    changed[:, 4:] += 1
+    assert torch.equal(layer(x)[:, :4], layer(changed)[:, :4])

@@ -45,6 +45,9 @@ TINY: dict[str, dict[str, Any]] = {
     "baselines.tcpformer": {"dim": 16, "depth": 1, "representation_dim": 8, "heads": 2},
     "baselines.videopose3d": {"dim": 16},
     "baselines.martinez": {"dim": 16},
+    "baselines.posemagic": {"dim": 16, "depth": 1, "representation_dim": 8},
+    "baselines.mamba3d_lift": {"dim": 16, "depth": 1},
+    "baselines.pointabm_lift": {"dim": 16, "depth": 1, "heads": 2, "feedforward_dim": 16},
 }
 #: One name for each network: of those that only differ in numbers the first.
 NAMES = list({network(name): name for name in reversed(models.MODELS)}.values())

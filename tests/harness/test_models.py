@@ -123,13 +123,13 @@ NAMES = {"dstformer": "motionbert", "motionagformer": "motionagformer-xs", "pose
 CLIP_OPTIONS = ("frames", "num_frame", "n_frames", "maxlen", "in_chans", "dim_in", "in_features")
 
 
-def clip_of(authors: dict[str, Any]) -> tuple[int | None, int]:
-    """T that the golden's model was built for, and its channels; a single-frame model has no T."""
+def clip_of(authors: dict[str, Any]) -> tuple[int | None, int | None]:
+    """T that the golden's model was built for, and its channels; single-frame models have no T, classifiers neither."""
     given = authors["config"]
     if "filter_widths" in given:
         return math.prod(given["filter_widths"]), authors["in_channels"]
     frames = next((given[key] for key in ("frames", "num_frame", "n_frames", "maxlen") if key in given), None)
-    return frames, authors["in_channels"]
+    return frames, authors.get("in_channels")
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -138,7 +138,7 @@ def test_the_authors_option_names_are_understood(path: Path, as_text: bool) -> N
     authors = synth.load(path)
     family = path.stem.partition("-")[0]
     name = NAMES.get(family, family)
-    module = importlib.import_module(models.entry(name).module)
+    module = importlib.import_module(models.module_of(name))
     frames, in_channels = clip_of(authors)
     theirs = {key: value for key, value in authors["config"].items() if key not in CLIP_OPTIONS}
     if as_text:

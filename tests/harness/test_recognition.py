@@ -67,7 +67,11 @@ def test_each_family_is_recognised_at_another_clip(name: str) -> None:
             assert advice(state, name) == f"it was made for {option}={value}; add {flag} {value}"
 
 
-@pytest.mark.parametrize("path", sorted(GOLDENS.glob("*-tiny.json")), ids=lambda path: path.stem)
+#: The goldens of lifters; mamba3d's is a classifier's.
+OF_LIFTERS = [path for path in sorted(GOLDENS.glob("*-tiny.json")) if path.stem != "mamba3d-tiny"]
+
+
+@pytest.mark.parametrize("path", OF_LIFTERS, ids=lambda path: path.stem)
 def test_authors_checkpoints_of_any_size_are_recognised(path: Path) -> None:
     golden = synth.load(path)
     state = {name: torch.from_numpy(value) for name, value in synth.checkpoint(golden).items()}

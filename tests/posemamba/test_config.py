@@ -11,7 +11,8 @@ from posemamba import PRESETS, PoseMambaConfig, official_config
 
 def test_presets_are_those_of_the_paper() -> None:
     sizes = {name: (preset.dim, preset.depth) for name, preset in PRESETS.items()}
-    assert sizes == {"xs": (48, 4), "s": (64, 10), "b": (128, 10), "l": (128, 20), "x": (256, 20)}
+    published = {"s": (64, 10), "b": (128, 10), "l": (128, 20), "x": (256, 20)}
+    assert sizes == {"xs": (48, 4), **published, "causal": sizes["s"], "causal-xs": sizes["xs"]}
     for name in "sblx":
         assert (PRESETS[name].frames, PRESETS[name].in_channels, PRESETS[name].joints) == (243, 2, 17)
         assert (PRESETS[name].drop_path, PRESETS[name].mlp_ratio, PRESETS[name].state_dim) == (0.2, 2, 16)

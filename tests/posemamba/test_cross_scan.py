@@ -12,7 +12,9 @@ from torch import Tensor
 
 from posemamba import PoseMambaConfig, native
 from posemamba.block import SpatioTemporalScan
+from posemamba.causal import CausalScan
 from posemamba.config import SCANS
+from posemamba.cross_scan import cross_scan, walks
 from tests.posemamba.scan.inputs import relative_error
 
 pytestmark = pytest.mark.skipif(bool(native.missing()), reason=native.missing())
@@ -23,7 +25,8 @@ SELECTING = ("selection_weight", "step_weight", "step_bias", "A_log", "skip")
 def random_scan(seed: int = 0, **options: object) -> SpatioTemporalScan:
     """In float64, with parameters that make every term count: steps around 1, some far below and above."""
     torch.manual_seed(seed)
-    scan = SpatioTemporalScan(PoseMambaConfig(**options)).double()  # type: ignore[arg-type]
+    config = PoseMambaConfig(temporal_position=options.get("scan") != "causal", **options)  # type: ignore[arg-type]
+    scan = (CausalScan if config.is_causal else SpatioTemporalScan)(config).double()
     with torch.no_grad():
         for name in SELECTING:
             parameter = scan.get_parameter(name)
@@ -74,6 +77,12 @@ def test_every_shape_is_the_definition(
 def test_other_numbers_of_joints(joints: int) -> None:
     scan = random_scan(joints=joints, limb_order="none", dim=8, state_dim=4)
     assert_like_definition(scan, random_plane(scan, 2, 70), 1e-11)
+
+
+@pytest.mark.parametrize("frames", [64, 65, 130])
+def test_lines_apart_of_several_chunks(frames: int) -> None:
+    scan = random_scan(scan="causal", joints=3, limb_order="none", dim=8, state_dim=4)
+    assert_like_definition(scan, random_plane(scan, 2, frames), 1e-11)
 
 
 def test_in_single_precision() -> None:
@@ -154,12 +163,19 @@ def test_its_fake_has_its_shapes() -> None:
     selection = torch.randn(1, 5, 17, 4 * (scan.config.step_rank + 6))
     arguments = (
         u, selection, scan.step_weight, scan.step_bias, -torch.exp(scan.A_log), scan.skip, scan.limbs,
-        [1, 0, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 1, 0], True,
+        walks(scan.config.directions, scan.limbs), True,
     )  # fmt: skip
     detached = tuple(value.detach() if isinstance(value, Tensor) else value for value in arguments)
     torch.library.opcheck(
         torch.ops.posemamba.cross_scan.default, detached, test_utils=("test_schema", "test_faketensor")
     )
+
+
+def test_walks_that_are_not_k_are_refused() -> None:
+    scan = random_scan(dim=8)
+    u, selection = torch.zeros(1, 5, 17, 16).double(), torch.zeros(1, 5, 17, 4 * (scan.config.step_rank + 32)).double()
+    with pytest.raises(ValueError, match="5 numbers for each of 4 walks, got 15"):
+        cross_scan(u, selection, scan.step_weight, scan.step_bias, scan.A_log, scan.skip, scan.limbs, [0] * 15, False)
 
 
 class TestWhichFormIsTaken:

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(bool(native.missing()), reason=native.missing())
 def random_model(seed: int = 0, **options: object) -> PoseMamba:
     """In evaluation, its parameters far from what they begin as, so that none of them is 0 or 1."""
     torch.manual_seed(seed)
-    model = PoseMamba(PoseMambaConfig(**{"frames": 20, "depth": 1, **options})).eval()  # type: ignore[arg-type]
+    options = {"frames": 20, "depth": 1, "temporal_position": options.get("scan") != "causal", **options}
+    model = PoseMamba(PoseMambaConfig(**options)).eval()  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
@@ -66,7 +67,7 @@ def by_modules(model: PoseMamba, clips: Tensor) -> Tensor:
     mlp_ratio=st.sampled_from([1.0, 1.3, 2.0]),
     ssm_ratio=st.sampled_from([1.0, 1.5, 2.0]),
     states=st.integers(1, 18),
-    scan=st.sampled_from(["global-local", "bidirectional", "unidirectional-4"]),
+    scan=st.sampled_from(["global-local", "bidirectional", "unidirectional-4", "causal"]),
 )
 def test_every_shape_is_the_modules(
     batch: int, frames: int, dim: int, mlp_ratio: float, ssm_ratio: float, states: int, scan: str

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from posemamba.orders import LIMB_ORDERS, SCANS, to_plane, to_sequences
+from posemamba.orders import LIMB_ORDERS, SCANS, Direction, to_plane, to_sequences
 
 FRAMES, JOINTS = 5, 17
 Walk = list[tuple[int, int]]
@@ -36,7 +36,9 @@ WALKS: dict[str, list[Walk]] = {
     "unidirectional-2": [spatial(backward=True), temporal()] * 2,
     "unidirectional-3": [spatial(), temporal(backward=True)] * 2,
     "unidirectional-4": [spatial(backward=True), temporal(backward=True)] * 2,
+    "causal": [spatial(), spatial(backward=True), temporal(), temporal()],
 }
+WITH_LIMBS = {"global-local": (0, 2), "causal": (0, 1)}
 PARENTS = [0, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15]
 LIMBS: dict[str, Callable[[int], int | None]] = {
     "authors": [0, 0, 1, 2, 3, 0, 4, 5, 6, 8, 11, 12, 13, 8, 14, 15, 16].__getitem__,
@@ -52,7 +54,7 @@ def slow_sequences(plane: Tensor, scan: str, limb_order: str) -> Tensor:
         for position, (t, j) in enumerate(walk):
             sequences[:, k, :, position] = plane[:, :, t, j]
             limb = LIMBS[limb_order](j)
-            if scan == "global-local" and k in (0, 2) and limb is not None:
+            if k in WITH_LIMBS.get(scan, ()) and limb is not None:
                 sequences[:, k, :, position] += plane[:, :, t, limb]
     return sequences
 
@@ -110,3 +112,12 @@ def test_authors_gradient_passes_by_the_limb_gather() -> None:
     assert torch.equal(sequences, slow_sequences(plane, "global-local", "authors"))
     (gradient,) = torch.autograd.grad((sequences * weight).sum(), plane)
     torch.testing.assert_close(gradient, slow_plane(weight, "bidirectional"), rtol=0, atol=1e-13)
+
+
+def test_only_the_frames_of_a_joint_can_be_apart() -> None:
+    with pytest.raises(ValueError, match="apart"):
+        Direction("joints", apart=True)
+
+
+def test_causal_walks() -> None:
+    assert [scan for scan in SCANS if all(direction.is_causal for direction in SCANS[scan])] == ["causal"]

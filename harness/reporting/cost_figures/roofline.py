@@ -25,8 +25,10 @@ from harness.store.schema import Record
 #: Inches: page, panel of whole forwards, panels of kinds, what stands left of, above and below a panel, space between.
 _WIDTH, _HEIGHT, _LOW_HEIGHT = 10.6, 3.9, 1.75
 _LEFT, _ABOVE, _BELOW, _BETWEEN = 0.86, 0.34, 0.52, 0.45
-#: Room at the right for the labels of many.
-_LABELS = 1.9
+#: Room at the right for the labels of many, of names of so many letters, and for each one more.
+_LABELS, _LETTERS, _LETTER = 1.9, 18, 0.2
+#: How many of them a panel has room for, and how much higher it is for each one more.
+_MOST_LABELS, _LABEL_HEIGHT = 27, 0.16
 _COLUMNS = 3
 #: Highest over lowest end of an axis that has 2 and 5 of each decade written.
 _MOST_BETWEEN = 1000
@@ -49,20 +51,23 @@ def draw(summaries: Sequence[Summary], rows: Sequence[Record], frames: int | Non
     kinds = [kind for kind in KINDS if any(share.kind == kind for share in chosen)]
     low_rows = -(-len(kinds) // _COLUMNS)
     step = _ABOVE + _LOW_HEIGHT + _BELOW
+    whole = [share for share in chosen if share.kind == WHOLE]
+    crowded = len(whole) > kinship.MOST_TOGETHER
+    height = _HEIGHT + _LABEL_HEIGHT * max(0, len(whole) - _MOST_LABELS)
+    longest = max((len(share.summary.label) for share in whole), default=0)
+    right = _LABELS + _LETTER * max(0, longest - _LETTERS) if crowded else 0.2
     with style():
         canvas = sheet.Canvas.blank(
             "How much of the machine is used", _sentences(chosen, roofs), _WIDTH,
-            _ABOVE + _HEIGHT + _BELOW + low_rows * step,
+            _ABOVE + height + _BELOW + low_rows * step,
         )  # fmt: skip
-        whole = [share for share in chosen if share.kind == WHOLE]
-        crowded = len(whole) > kinship.MOST_TOGETHER
-        axes = canvas.axes(_LEFT, _ABOVE, _WIDTH - _LEFT - (_LABELS if crowded else 0.2), _HEIGHT)
+        axes = canvas.axes(_LEFT, _ABOVE, _WIDTH - _LEFT - right, height)
         _panel(axes, f"Whole forwards, {_lengths(chosen)}", whole, roofs, look, whole)
         _label(axes, whole, look, roofs, crowded)
         width = (_WIDTH - _LEFT - 0.2 - (_COLUMNS - 1) * (_BETWEEN + 0.3)) / _COLUMNS
         for index, kind in enumerate(kinds):
             row, column = divmod(index, _COLUMNS)
-            below = _ABOVE + _HEIGHT + _BELOW + row * step + _ABOVE
+            below = _ABOVE + height + _BELOW + row * step + _ABOVE
             axes = canvas.axes(_LEFT + column * (width + _BETWEEN + 0.3), below, width, _LOW_HEIGHT)
             shown = [share for share in chosen if share.kind == kind]
             _panel(axes, kind.capitalize(), shown, roofs, look, chosen)

@@ -141,3 +141,15 @@ def test_what_cannot_be_trained_is_counted_all_the_same() -> None:
     assert found["macs_fvcore"] == FRAMES * 17 * 2 * 3
     assert found["training_step"] is None
     assert "grad" in found["no_training_step"]
+
+
+def test_an_example_of_another_shape_costs_what_it_costs() -> None:
+    products = 64 * 3 * 5
+    found = counts.count_on(nn.Sequential(nn.Linear(3, 5)), (64, 3))
+    assert found["macs_thop"] == found["macs_fvcore"] == products
+    assert found["flops_torch"] == 2 * products
+    # The weight's gradient alone: nobody asks for that of the cloud.
+    assert found["training_step"]["flops_torch"] == 2 * 2 * products
+    assert "per_frame" not in found
+    as_clip = counts.count(nn.Sequential(nn.Linear(3, 5)), 1, 3, 64)
+    assert {name: as_clip[name] for name in CONVENTIONS} == {name: found[name] for name in CONVENTIONS}

@@ -90,6 +90,16 @@ SIZE = ROWS * N
         (lambda x: torch.linalg.vector_norm(x, dim=-1), ROWS * (N + N - 1 + 1), 0),
         (lambda x: torch.linalg.vector_norm(x, 1, dim=-1), ROWS * (N + N - 1), 0),
         (lambda x: torch.linalg.vector_norm(x, 3, dim=-1), ROWS * (N + N + N - 1 + 1), ROWS * (N + 1)),
+        # Differences, squares, their sum and its root for each of the 3 x 5 x 5 pairs.
+        (lambda x: torch.cdist(x, x), 75 * (N + N + N - 1 + 1), 0),
+        (lambda x: torch.cdist(x, x, p=1), 75 * (N + N + N - 1), 0),
+        (lambda x: torch.cdist(x, x, p=3), 75 * (N + N + N + N - 1 + 1), 75 * (N + 1)),
+        # By one product: 2 (N + 2), the comparison with 0 and the root; |a|^2 of 15 + 15 points, and -2 a.
+        (
+            lambda x: torch.cdist(x, x, compute_mode="use_mm_for_euclid_dist"),
+            75 * (2 * (N + 2) + 2) + 30 * (2 * N - 1) + 15 * N,
+            0,
+        ),
         (lambda x: torch.zeros(5, N).index_add(0, torch.tensor([0, 0, 2]), x[0, :3]), 3 * N, 0),
         (lambda x: F.interpolate(x, size=11, mode="linear"), 3 * ROWS * 11, 0),
         (lambda x: F.interpolate(x[None], size=(7, 11), mode="bilinear"), 9 * 3 * 7 * 11, 0),

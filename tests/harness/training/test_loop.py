@@ -17,7 +17,7 @@ from harness.data.normalise import TARGET_SPACES
 from harness.data.sequence import Sequence
 from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint
-from harness.training.batches import TrainingClips
+from harness.training.batches import Batch, TrainingClips
 from harness.training.budget import Budget
 from harness.training.loop import (
     Progress,
@@ -228,3 +228,15 @@ def test_the_optimiser_is_the_recipe_s() -> None:
     adamw = _optimizer(model_of(0), RECIPES["mixste"])
     assert type(adamw) is torch.optim.AdamW
     assert (adamw.defaults["amsgrad"], adamw.defaults["weight_decay"]) == (False, 0.1)
+
+
+def test_another_objective_replaces_the_loss_on_poses(clips: TrainingClips, tmp_path: Path) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def objective(model: nn.Module, batch: Batch) -> Tensor:
+        seen.append(tuple(batch.targets.shape))
+        return 7 + 0 * model(batch.inputs).sum()
+
+    progress = train(model_of(0), clips, training_in(tmp_path, budget=Budget(steps=2), objective=objective))
+    assert seen == [(3, 9, 17, 3)] * 2
+    assert {stretch["loss"] for stretch in progress.curve} == {7.0}

@@ -1,0 +1,235 @@
+"""One classification run: check everything first, train, evaluate, measure, record.
+
+Whatever happens after the checks, one record is appended to the store with a status that says it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness import allocator, atomic_file, environment, lock, models
+from harness.classification import cost, floors, point_model, predict, scores, source
+from harness.classification.cloud_set import CloudSet
+from harness.classification.config import ClassificationConfig
+from harness.classification.training_clouds import TrainingClouds
+from harness.errors import BadInput, Interrupted, is_out_of_memory
+from harness.progress import ProgressLine, Say, warnings_said
+from harness.store.classification import CLASSIFICATIONS
+from harness.store.store import Store
+from harness.training import checkpoint
+from harness.training.batches import Batch
+from harness.training.loop import Progress, Training, train
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose inputs have all been checked; ``described`` is the record's ``data`` entry."""
+
+    config: ClassificationConfig
+    model: nn.Module
+    data: CloudSet
+    described: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+
+def run(config: ClassificationConfig, results: Path, say: Say, again: bool = False) -> dict[str, Any]:
+    """Train, evaluate, measure and record; returns the record. A run already finished is returned as it is stored.
+
+    ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` forgets an earlier run of this
+    config. Raises what the stages raise, after a record with the status has been stored.
+    """
+    store = Store(results, CLASSIFICATIONS)
+    store.preflight()
+    folder = results / "runs" / config.run_id()
+    with lock.held(folder / "lock", str(folder)):
+        prepared = _prepare(config, results, say)
+        if again:
+            checkpoint.clear(folder)
+        elif (finished := _finished(prepared, store)) is not None:
+            say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
+            return finished
+        say(f"{config.run_id()}: {config.model} on {config.data}, {config.points} points, {config.budget}")
+        return _run_and_record(prepared, folder, store, say)
+
+
+def require_buildable(config: ClassificationConfig) -> None:
+    """Raises BadInput, before anything is loaded, where the model cannot be built or run on such clouds."""
+    # How many classes the data have is known when they are loaded; any number will do here.
+    point_model.build(config.model, config.points, classes=2, options=config.options)
+
+
+def _prepare(config: ClassificationConfig, results: Path, say: Say) -> Prepared:
+    allocator.keep_freed_memory()
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling every new tensor would cost time; no kernel here reads memory that it has not written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    with warnings_said(say) as said:
+        data = source.load(config.data, config.points, config.data_seed, results / "cache")
+        for part, clouds in (("training", data.train), ("test", data.test)):
+            if not len(clouds):
+                raise BadInput(f"{config.data} has no {part} clouds")
+        if len(data.train) < 2:
+            raise BadInput(f"{config.data} has one training cloud; batches need at least two")
+        torch.manual_seed(config.seed)
+        model = point_model.build(config.model, config.points, len(data.classes), config.options)
+    return Prepared(config, model, data, _describe(data, config.data), tuple(said))
+
+
+def _describe(data: CloudSet, spec: str) -> dict[str, Any]:
+    return {
+        "spec": spec,
+        "name": data.name,
+        "classes": list(data.classes),
+        "normalised": data.normalised,
+        "sampled": data.sampled,
+        "digest_train": data.train.digest(),
+        "digest_test": data.test.digest(),
+        "train_clouds": len(data.train),
+        "test_clouds": len(data.test),
+    }
+
+
+def _finished(prepared: Prepared, store: Store) -> dict[str, Any] | None:
+    record = store.find(prepared.config.run_id())
+    if record is None or record["status"] != "ok":
+        return None
+    if record["data"] != prepared.described:
+        raise BadInput(
+            f"{record['id']} is finished, but {prepared.config.data} has changed since; repeat it with --again, "
+            "or use another --results folder"
+        )
+    return record
+
+
+def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) -> dict[str, Any]:
+    config = prepared.config
+    record = _opening(prepared)
+    described = json.dumps(config.as_dict(), indent=2, sort_keys=True) + "\n"
+    atomic_file.write(folder / "config.json", described.encode())
+    try:
+        progress = _train(prepared, folder)
+        record["training"] = _training_entry(prepared, progress)
+        record["weights"] = _keep_weights(prepared, folder)
+        record |= _assess(prepared, say)
+        batch = min(config.batch_size, len(prepared.data.train))
+        record["cost"]["train_clouds_per_s"] = progress.step * batch / progress.elapsed_s
+        record["warnings"] = [*prepared.warnings, *record["warnings"]]
+        record["status"] = "ok"
+    except BaseException as error:
+        record["status"], record["error"] = _status(error), str(error) or type(error).__name__
+        raise
+    finally:
+        record["finished"] = _now()
+        store.append(record)
+    checkpoint.clear(folder)
+    return record
+
+
+def _opening(prepared: Prepared) -> dict[str, Any]:
+    config = prepared.config
+    return {
+        "id": config.run_id(),
+        "status": "failed",
+        "config": config.as_dict(),
+        "config_hash": config.digest(),
+        "seed": config.seed,
+        "started": _now(),
+        "environment": environment.capture(),
+        "data": prepared.described,
+        "warnings": list(prepared.warnings),
+    }
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, (Interrupted, KeyboardInterrupt)):
+        return "interrupted"
+    return "oom" if is_out_of_memory(error) else "failed"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _train(prepared: Prepared, folder: Path) -> Progress:
+    config = prepared.config
+    line = ProgressLine(f"training {config.model} (seed {config.seed})")
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        return functional.cross_entropy(model(batch.inputs), batch.targets, label_smoothing=config.label_smoothing)
+
+    training = Training(
+        recipe=config.recipe(),
+        budget=config.budget,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        folder=folder,
+        device=torch.device(config.device),
+        data_digest=prepared.described["digest_train"],
+        objective=loss,
+        save_every_s=float(os.environ.get("HARNESS_SAVE_EVERY_S", "60")),
+        report=lambda progress, share, value: line.update(share, f"step {progress.step}  loss {value:.4f}"),
+    )
+    try:
+        return train(prepared.model, TrainingClouds(prepared.data, config.points), training)
+    finally:
+        line.close()
+
+
+def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
+    config = prepared.config
+    per_epoch = TrainingClouds(prepared.data, config.points).batches_per_epoch(config.batch_size)
+    return {
+        "recipe": config.training(prepared.data.augmentation),
+        "steps": progress.step,
+        "epochs": progress.step / per_epoch,
+        "seconds": round(progress.elapsed_s, 2),
+        "model_selection": "last step",
+        "curve": progress.curve,
+    }
+
+
+def _keep_weights(prepared: Prepared, folder: Path) -> dict[str, str]:
+    content = {"model": prepared.model.state_dict(), "config": prepared.config.as_dict()}
+    path, sha256 = checkpoint.save_weights(folder, content)
+    # Relative to the results folder, so that the folder can be moved.
+    return {"path": path.relative_to(folder.parent.parent).as_posix(), "sha256": sha256}
+
+
+def _assess(prepared: Prepared, say: Say) -> dict[str, Any]:
+    """The record's ``signature``, ``accuracy``, ``floors``, ``beats_floors``, ``cost`` and ``warnings`` entries."""
+    config, model, data = prepared.config, prepared.model, prepared.data
+    line = ProgressLine(f"evaluating {config.model}")
+    try:
+        found = predict.logits(model, config.model, data, config.device, line.update)
+    finally:
+        line.close()
+    scored = scores.score(found.argmax(axis=1), data.test.labels, len(data.classes))
+    beside = floors.floors(data, config.points)
+    costs, doubts = cost.measure(model, config.points, config.cost_points, say)
+    warnings = [*predict.doubts(model, data, config.device, found), *doubts]
+    unbeaten = [name for name, floor in beside.items() if not scored.overall > floor.overall]
+    if unbeaten:
+        warnings.append(f"{scored.overall:.1f} % does not beat the floor {', '.join(unbeaten)}")
+        say(f"{config.model}: {warnings[-1]}")
+    return {
+        "signature": scores.signature(data, config.points),
+        "accuracy": scored.as_dict(data.classes),
+        "floors": {
+            name: {"overall_percent": floor.overall, "class_mean_percent": floor.class_mean}
+            for name, floor in beside.items()
+        },
+        "beats_floors": not unbeaten,
+        "cost": {**costs, "scan_backend": models.scan_backend(model, config.device)},
+        "warnings": warnings,
+    }
