@@ -75,7 +75,7 @@ def cutting(model: nn.Module, config: RunConfig) -> Cutting:
     if rules.clips is None:
         return stated.cutting(config.frames, config.windows)
     if rules.clips == "sliding":
-        if config.windows == "overlap-last":
+        if config.windows in ("overlap-last", "whole"):
             raise BadInput(f"protocol {rules.name} has one window a frame; leave --windows out")
         return stated.cutting(config.frames, "sliding")
     if config.windows != "auto":

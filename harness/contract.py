@@ -17,11 +17,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from harness.data.clips import Cutting, overlap_last, sliding
+from harness.data.clips import Cutting, overlap_last, sliding, whole
 from harness.data.skeleton import JOINT_COUNT
 from harness.errors import BadInput, suggestion
 
-WINDOWS = ("auto", "overlap-last", "sliding")
+WINDOWS = ("auto", "overlap-last", "sliding", "whole")
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,20 @@ class Contract:
         return frames if self.answers_for == "every" else 1
 
     def cutting(self, frames: int, windows: str = "auto") -> Cutting:
-        """How sequences are cut for it. ``windows`` is ``auto``, ``overlap-last``, or ``sliding`` (one window a frame).
+        """How sequences are cut for it. ``windows`` is ``auto``, ``overlap-last``, ``sliding`` (one window a frame),
+        or ``whole`` (each sequence one clip).
 
         Raises BadInput for another word, and for windows that it cannot answer for.
         """
         if windows not in WINDOWS:
             raise BadInput(f"unknown windows {windows!r}. {suggestion(windows, WINDOWS)}One of: {', '.join(WINDOWS)}")
         position = self.position(frames)
+        if windows == "whole":
+            if self.other_frames != "any" or position is not None:
+                raise BadInput(
+                    f"--windows whole is for lifters that take any number of frames; this one: {self.other_frames}"
+                )
+            return whole()
         if position is None:
             return sliding(frames, (frames - 1) // 2, "all") if windows == "sliding" else overlap_last(frames)
         if windows == "overlap-last":

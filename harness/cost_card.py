@@ -22,10 +22,14 @@ def count(
     """The counts of lifter ``name`` (registered, or ``package.module:attribute``) with the options ``given``.
 
     ``frames`` and ``in_channels`` None are as published; a third party's lifter without a configuration takes what
-    it was built for. Raises BadInput for an unknown lifter or option.
+    it was built for. A registered classifier of point clouds is counted on one cloud of its ``points``. Raises BadInput
+    for an unknown model or option.
     """
     model: Any = models.build(name, frames, in_channels, **(given or {}))
     config = getattr(model, "config", None)
+    if name in models.CLASSIFIERS:
+        asked = {"model": name, "options": options.guess(given or {}), "points": model.config.points}
+        return {**asked, **counts.count_on(model, (model.config.points, 3))}
     shape = (
         frames or int(getattr(config, "frames", models.THIRD_PARTY_FRAMES)),
         in_channels or int(getattr(config, "in_channels", models.THIRD_PARTY_CHANNELS)),
@@ -43,15 +47,18 @@ def text(name: str, counted: Mapping[str, Any]) -> str:
 
 def _conventions(model: str, counted: Mapping[str, Any]) -> Grid:
     given = " ".join(f"{option}={value}" for option, value in counted["options"].items())
-    clip = f"one clip of T = {counted['frames']}, {counted['in_channels']} channels, {_answers(counted)}"
+    of_clips = "frames" in counted
+    clip = f"one cloud of {counted['points']} points" if not of_clips else (
+        f"one clip of T = {counted['frames']}, {counted['in_channels']} channels, {_answers(counted)}"
+    )  # fmt: skip
     headings = (
         Heading("convention", number=False),
-        Heading("clip"),
-        Heading("per frame"),
+        Heading("clip" if of_clips else "cloud"),
+        *([Heading("per frame")] * of_clips),
         Heading("what it counts", number=False),
     )
     cells = tuple(
-        (name, f"{counted[name]:,}", prefixed(counted["per_frame"][name]), meaning)
+        (name, f"{counted[name]:,}", *([prefixed(counted["per_frame"][name])] if of_clips else []), meaning)
         for name, meaning in CONVENTIONS.items()
         if counted[name] or name != "flops_9bldn"
     )

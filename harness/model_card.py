@@ -1,4 +1,4 @@
-"""One lifter on a page of text: its configuration and contract, our counts, and what others published about it."""
+"""One model on a page of text: its configuration and contract, our counts, and what others published about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness import contract, models, published
 from harness.contract import Contract
 from harness.data.skeleton import LEFT, RIGHT
 from harness.measurement import counts
-from harness.models import ModelEntry
+from harness.models import ClassifierEntry, ModelEntry
 from harness.reporting.quantity import prefixed
 from harness.training.recipes import recipe
 
@@ -45,24 +45,36 @@ _SHOWN = ("macs_thop", "macs_fvcore", "flops_exact")
 def card(
     name: str, frames: int | None = None, in_channels: int | None = None, options: Mapping[str, Any] | None = None
 ) -> str:
-    """The page of registered lifter ``name`` at ``frames`` and ``in_channels`` (None: as published) with ``options``.
+    """The page of registered model ``name`` at ``frames`` and ``in_channels`` (None: as published) with ``options``.
 
-    Raises BadInput for an unknown lifter or option.
+    Raises BadInput for an unknown model or option.
     """
-    entry = models.entry(name)
     model: Any = models.build(name, frames, in_channels, **(options or {}))
-    config = model.config
-    counted = counts.count(model, config.frames, config.in_channels, training=False)
-    title = f"{name}: {entry.kind}, {entry.year}, {entry.paper}"
-    lines = [title, *([f"  {entry.note}"] if entry.note else []), ""]
+    entry, config = models.registered(name), model.config
+    lines = [f"{name}: {entry.kind}, {entry.year}, {entry.paper}", *([f"  {entry.note}"] if entry.note else []), ""]
     lines += _section("configuration", _configuration(config))
     if reading := models.reading(name):
         lines += _section("our reading: what is inferred, and from what", reading.items())
-    lines += _section("contract", _contract(contract.of(model), contract.streams(model)))
+    of_model = _of_lifter(entry, model) if isinstance(entry, ModelEntry) else _of_classifier(entry, model)
+    return "\n".join([*lines, *of_model]).rstrip()
+
+
+def _of_lifter(entry: ModelEntry, model: Any) -> list[str]:
+    config = model.config
+    counted = counts.count(model, config.frames, config.in_channels, training=False)
+    lines = _section("contract", _contract(contract.of(model), contract.streams(model)))
     lines += _section(f"our counts, one clip of T = {config.frames}, {config.in_channels} channels", _counts(counted))
     lines += _section("recipe of the authors", _recipe(entry.recipe))
-    lines += _published(entry)
-    return "\n".join(lines).rstrip()
+    return lines + _published(entry)
+
+
+def _of_classifier(entry: ClassifierEntry, model: Any) -> list[str]:
+    points = model.config.points
+    counted = counts.count_on(model, (points, 3), training=False)
+    takes = "(B, P, 3) -> (B, classes): any P from patches and patch_points on, in the unit ball"
+    lines = _section("contract", [("answers for", takes), ("trained by", "harness classify")])
+    lines += _section(f"our counts, one cloud of {points} points", _counts(counted))
+    return lines + _section("published", [("", text) for text in entry.published or ("nothing on file",)])
 
 
 def _section(heading: str, rows: Iterable[tuple[str, str]]) -> list[str]:
@@ -100,7 +112,11 @@ def _contract(stated: Contract, streams: bool) -> list[tuple[str, str]]:
 def _counts(counted: Mapping[str, Any]) -> list[tuple[str, str]]:
     parts = sorted(counted["by_kind"]["macs_fvcore"].items(), key=lambda item: -item[1])
     not_counted = sorted({name.partition(" (")[0] for name in counted["uncounted"]["macs_fvcore"]})
-    figures = {name: f"{prefixed(counted[name])}, {prefixed(counted['per_frame'][name])} a frame" for name in _SHOWN}
+    per_frame = counted.get("per_frame", {})
+    figures = {
+        name: prefixed(counted[name]) + (f", {prefixed(per_frame[name])} a frame" if per_frame else "")
+        for name in _SHOWN
+    }
     return [
         ("parameters", f"{counted['params_total']:,}; {counted['params_thop']:,} as thop counts them"),
         *((name, f"{figures[name]}: {counts.CONVENTIONS[name]}") for name in _SHOWN),

@@ -1,6 +1,6 @@
 """Windows of T frames over a sequence, and which of their outputs count.
 
-A lifter reads T frames at once, so a sequence of another length has to be cut. Three ways to cut score every frame of
+A lifter reads T frames at once, so a sequence of another length has to be cut. Four ways to cut score every frame of
 the sequence exactly once, whatever the lifter answers for:
 
     overlap-last    for all T frames: windows side by side; the last one is aligned to the sequence's end and overlaps
@@ -9,6 +9,8 @@ the sequence exactly once, whatever the lifter answers for:
     sliding-centre  for the frame in the middle (``sliding-last``: at the end) of the window: one window a frame, the
                     sequence padded at its ends by its first and last frame, as all centre-frame lifters publish it
     the same, run   for each position of a longer clip (valid convolutions): the same figures from far fewer windows
+    whole           not cut: the sequence is one clip, for lifters that take any number of frames. For one that sees no
+                    later frame this is what it answers as a stream
 
 Two more cut as published evaluations do, to the letter (harness.evaluation.protocol):
 
@@ -51,14 +53,16 @@ class Window:
 class Cutting:
     """How sequences are cut: ``name`` as in the signature, the windows of a sequence of so many frames, their number.
 
-    All windows of one cutting read equally many frames. ``windows`` raises BadInput for a length below one frame.
-    ``once``: every frame is scored once; otherwise each window's answers stand for themselves.
+    All windows of one cutting read equally many frames, unless ``alone``: then none can share a batch with another.
+    ``windows`` raises BadInput for a length below one frame. ``once``: every frame is scored once; otherwise each
+    window's answers stand for themselves.
     """
 
     name: str
     windows: Callable[[int], Iterable[Window]]
     count: Callable[[int], int]
     once: bool = True
+    alone: bool = False
 
 
 def overlap_last(frames: int) -> Cutting:
@@ -80,6 +84,11 @@ def sliding(
         run = max(frames, _RUN_FRAMES)
         return Cutting(name, lambda length: _runs(length, frames, position, run), lambda length: -(-length // run))
     return Cutting(name, lambda length: _slides(length, frames, position, outputs == "all"), lambda length: length)
+
+
+def whole() -> Cutting:
+    """Every sequence as one clip, whatever its length."""
+    return Cutting("whole", lambda length: scoring_windows(length, length), lambda length: 1, alone=True)
 
 
 def split(frames: int) -> Cutting:

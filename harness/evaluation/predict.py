@@ -71,6 +71,8 @@ def predict(
     """
     if batch_size < 1:
         raise BadInput(f"a batch of {batch_size} clips cannot be run; it must be at least 1")
+    if cutting.alone:
+        batch_size = 1
     arrays = [_checked_input(inputs(sequence), sequence) for sequence in sequences]
     runs: list[list[Run]] = [[] for _ in sequences]
     clips = ((number, window) for number, array in enumerate(arrays) for window in cutting.windows(len(array)))

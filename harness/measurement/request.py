@@ -112,7 +112,8 @@ def _require_known(request: Request) -> None:
     if not request.models:
         raise BadInput("no model to measure; harness list models shows what there is")
     for model in request.models:
-        _published(model)
+        if ":" not in model:
+            models.entry(model)
     for flag, given, known in (
         ("--precision", request.precisions, PRECISIONS),
         ("--batch", [batch for batch in request.batches if not str(batch).isdecimal()], (AUTO,)),

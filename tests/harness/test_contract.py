@@ -129,6 +129,7 @@ def test_an_unknown_word_is_named() -> None:
     [
         (contract.Contract(), 9, "auto", "overlap-last", 9, 9),
         (contract.Contract(), 9, "sliding", "sliding-centre", 9, 9),
+        (contract.Contract(other_frames="any"), 9, "whole", "whole", 50, 50),
         (contract.Contract(answers_for="centre"), 9, "auto", "sliding-centre", 9, 1),
         (contract.Contract(answers_for="last"), 9, "sliding", "sliding-last", 9, 1),
         (contract.Contract(answers_for="centre", other_frames="more"), 9, "auto", "sliding-centre", 136, 128),
@@ -147,6 +148,37 @@ def test_windows_that_a_lifter_cannot_answer_for() -> None:
         contract.Contract(answers_for="last").cutting(9, "overlap-last")
     with pytest.raises(BadInput, match=r"unknown windows 'slide'\. Did you mean: sliding"):
         contract.Contract().cutting(9, "slide")
+    for stated in (contract.Contract(other_frames="fewer"), contract.Contract(answers_for="last", other_frames="any")):
+        with pytest.raises(BadInput, match="lifters that take any number of frames"):
+            stated.cutting(9, "whole")
+
+
+class Streaming(Good):
+    """Sees no later frame: the mean of all so far."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        numbers = torch.arange(1, clips.shape[1] + 1).view(-1, 1, 1)
+        return super().forward(clips.cumsum(1) / numbers)
+
+    def step(self, frame: Tensor, state: tuple[Tensor, int] | None) -> tuple[Tensor, tuple[Tensor, int]]:
+        total, frames = (frame, 1) if state is None else (state[0] + frame, state[1] + 1)
+        return super().forward((total / frames).unsqueeze(1))[:, 0], (total, frames)
+
+
+class WrongStream(Streaming):
+    """Forgets what was."""
+
+    def step(self, frame: Tensor, state: tuple[Tensor, int] | None) -> tuple[Tensor, tuple[Tensor, int]]:
+        return super().step(frame, None)
+
+
+def test_a_stream_must_be_the_clip() -> None:
+    assert contract.streams(Streaming())
+    assert not contract.streams(Good())
+    assert not contract.streams(models.build("posemamba-xs", 9, 3))
+    for model, holds in ((Streaming(), True), (WrongStream(), False)):
+        (found,) = [one for one in contract.check(model, "stream", 9, 3) if one.name == "a stream is the clip"]
+        assert found.holds == holds
 
 
 def broken_factory(frames: int, in_channels: int) -> nn.Module:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.data.clips import overlap_last, sliding
+from harness.data.clips import overlap_last, sliding, whole
 from harness.data.sequence import FloatArray, Sequence
 from harness.data.skeleton import LEFT, RIGHT
 from harness.errors import BadInput, RunFailed
@@ -87,6 +87,15 @@ def test_batches_hold_clips_of_several_sequences_and_progress_is_told() -> None:
     )  # fmt: skip
     assert model.seen == [3, 3, 2]  # 5 + 1 + 2 clips
     assert told == [(3, 8), (6, 8), (8, 8)]
+
+
+def test_whole_sequences_are_not_in_one_batch() -> None:
+    model = Lifter()
+    results = predict(model, SEQUENCES, cutting=whole(), inputs=pixels, decode=to_mm, flip=False)
+    assert model.seen == [1, 1, 1]
+    assert [len(run.frames) for (run,) in results] == [len(sequence) for sequence in SEQUENCES]
+    for (run,), sequence in zip(results, SEQUENCES, strict=True):
+        np.testing.assert_allclose(run.poses_mm[..., 0], 10 * sequence.keypoints[..., 0], rtol=1e-6)
 
 
 def test_flip_averages_the_clip_and_its_mirror_image() -> None:
