@@ -1,4 +1,4 @@
-"""Graph convolution over joints or frames, with a fixed skeleton graph or one found from the features.
+"""Graph convolution over joints or frames: of the skeleton, of the nearest in a row, or found from the features.
 
 Â = D^-1/2 A D^-1/2 (Kipf and Welling 2017) with A the adjacency, of ones and zeros, and D its row sums. A need not be
 symmetric: then column j is scaled by the degree of row j all the same.

@@ -16,7 +16,7 @@ Token by token, ``step_frame`` gives what ``forward`` gives for the whole sequen
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,9 @@ class SelectiveSSM(nn.Module):
 
     step_rank: R; None is Mamba's at expansion 2, a thirty-second of the inner width and a sixteenth of the model's.
     """
+
+    #: Which of posemamba.scan's backends computes the scan.
+    scan_backend: ClassVar[str] = "auto"
 
     def __init__(
         self, inner_dim: int, *, state_dim: int = 16, convolution_width: int = 4, step_rank: int | None = None

@@ -138,7 +138,7 @@ class Mamba3D(nn.Module):
         self.blocks = nn.ModuleList(_block(config, drop_path) for drop_path in growing(config.drop_path, config.depth))
         self.norm = nn.LayerNorm(config.dim)
         self.head = _head(config)
-        # As the authors train from scratch; all else keeps PyTorch's and Mamba's.
+        # As the authors train from scratch; all else keeps PyTorch's and Mamba's, but for what _block says.
         for parameter in (self.class_token, self.class_position):
             nn.init.trunc_normal_(parameter, std=0.02)
 
@@ -158,7 +158,10 @@ class Mamba3D(nn.Module):
     def official_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """An authors' checkpoint under our names; entries that this model doesn't have stay as they are.
 
-        Their convolutions of width 1 are linear layers here, and their affine parameters rows.
+        Their convolutions of width 1 are linear layers here, and their affine parameters rows. With these weights only
+        ``norm_scope`` "batch" and ``mean_scope`` "first" compute what the authors do: the defaults are another function
+        wherever a batch has more than one cloud. Files of the pre-training, whose names begin with ``MAE_encoder.``,
+        are not read: the authors take of them what their classifier has, and leave the rest fresh.
         """
         own = self.state_dict()
         renamed = rename(state, own, _OFFICIAL_WORDS)
@@ -273,7 +276,7 @@ def build(config: Mamba3DConfig) -> Mamba3D:
 
 
 def _block(config: Mamba3DConfig, drop_path: float) -> Mamba3DBlock:
-    return Mamba3DBlock(
+    block = Mamba3DBlock(
         config.dim,
         leading=1,
         state_dim=config.state_dim,
@@ -282,6 +285,10 @@ def _block(config: Mamba3DConfig, drop_path: float) -> Mamba3DBlock:
         drop_path=drop_path,
         norm_scope=config.norm_scope,
     )
+    # The authors give Mamba's small steps to the forward SSM alone (mamba_simple.py); the reversed one's layer is
+    # PyTorch's, so that it begins with steps of about ln 2 and forgets within a few tokens.
+    block.mixer.reversed_ssm.step.reset_parameters()
+    return block
 
 
 def _head(config: Mamba3DConfig) -> nn.Sequential:

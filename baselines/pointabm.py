@@ -164,17 +164,17 @@ class PointABM(nn.Module):
         )
         self.sequence_position = nn.Parameter(torch.empty(config.position_rows, dim))
         nn.init.trunc_normal_(self.sequence_position, std=0.02)
-        self.transformer = nn.Sequential(*(
+        self.transformer = nn.ModuleList(
             TransformerLayer(dim, config.heads, config.feedforward_dim, dropout=config.dropout, form=config.attention)
             for _ in range(config.attention_depth)
-        ))  # fmt: skip
-        self.blocks = nn.Sequential(*(
+        )  # fmt: skip
+        self.blocks = nn.ModuleList(
             BidirectionalBlock(
                 dim, state_dim=config.state_dim, expansion=config.expansion, drop_path=config.drop_path,
                 convolution_width=config.convolution_width, shared_selection=config.shared_selection,
             )
             for _ in range(config.depth)
-        ))  # fmt: skip
+        )  # fmt: skip
         self.norm = nn.LayerNorm(dim)
         self.head = _head(config)
 
@@ -184,8 +184,10 @@ class PointABM(nn.Module):
         tokens = tokens + self.centre_position(centres)
         if self.config.order == "axes":
             tokens = along_axes(tokens, centres)  # (B, 3 G, C)
-        tokens = self.transformer(tokens + self.sequence_position[: tokens.shape[1]])
-        return self.head(self.norm(self.blocks(tokens)).mean(1))  # (B, classes)
+        tokens = tokens + self.sequence_position[: tokens.shape[1]]
+        for block in (*self.transformer, *self.blocks):
+            tokens = block(tokens)
+        return self.head(self.norm(tokens).mean(1))  # (B, classes)
 
 
 class TransformerLayer(nn.Module):

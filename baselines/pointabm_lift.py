@@ -112,17 +112,17 @@ class PointABMLift(nn.Module):
         self.joint_embedding = nn.Linear(config.in_channels, dim)
         self.joint_position = nn.Parameter(torch.empty(config.joints, dim))
         nn.init.trunc_normal_(self.joint_position, std=0.02)
-        self.transformer = nn.Sequential(*(
+        self.transformer = nn.ModuleList(
             TransformerLayer(dim, config.heads, config.feedforward_dim, dropout=config.dropout, form=config.attention)
             for _ in range(config.attention_depth)
-        ))  # fmt: skip
-        self.blocks = nn.Sequential(*(
+        )  # fmt: skip
+        self.blocks = nn.ModuleList(
             BidirectionalBlock(
                 dim, state_dim=config.state_dim, expansion=config.expansion, drop_path=config.drop_path,
                 convolution_width=config.convolution_width, shared_selection=config.shared_selection,
             )
             for _ in range(config.depth)
-        ))  # fmt: skip
+        )  # fmt: skip
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, 3)
 
@@ -130,8 +130,12 @@ class PointABMLift(nn.Module):
         """Joints from keypoints; ValueError for other joints or channels than the model was built for."""
         config = self.config
         require_input(keypoints.shape, frames=None, joints=config.joints, channels=config.in_channels)
-        x = self.transformer(self.joint_embedding(keypoints) + self.joint_position)  # (B, T, J, C), frame by frame
-        tokens = self.blocks(x.flatten(1, 2))  # (B, T J, C)
+        x = self.joint_embedding(keypoints) + self.joint_position  # (B, T, J, C)
+        for layer in self.transformer:
+            x = layer(x)  # frame by frame
+        tokens = x.flatten(1, 2)  # (B, T J, C)
+        for block in self.blocks:
+            tokens = block(tokens)
         return self.head(self.norm(tokens)).view(*keypoints.shape[:3], 3)  # (B, T, J, 3)
 
 

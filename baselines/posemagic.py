@@ -186,20 +186,20 @@ class PoseMagic(nn.Module):
         ``forward`` for all frames so far, at a cost and with a memory that do not depend on their number; without
         gradients. The state holds the weights of the layers: when they have changed, begin a new stream.
 
-        Raises ValueError for a model that is not causal, for other joints or channels than the model was built for, and
-        for a state of another number of streams.
+        Raises ValueError for a model that is not causal, for a frame of another shape than the model was built for, and
+        for the state of another model or number of streams.
         """
         config = self.config
         if not config.causal:
             raise ValueError("this model looks at later frames and cannot run as a stream; build it with causal=True")
-        require_input(keypoints.unsqueeze(1).shape, frames=None, joints=config.joints, channels=config.in_channels)
+        _check_frame(keypoints, config)
         before: tuple[LayerState | None, ...]
         if state is None:
             weights = tuple(fold(layer) for layer in self.layers if isinstance(layer, HybridLayer))
             before = (None,) * len(weights)
         else:
+            _check_state(state, keypoints, config)
             weights, before = state
-            _check_streams(keypoints, state)
         x = self.joint_embedding(keypoints) + self.position_embedding  # (B, J, C)
         after = []
         for layer, remembered in zip(weights, before, strict=True):
@@ -212,9 +212,21 @@ class PoseMagic(nn.Module):
         return self.head(representation)  # (..., J, 3)
 
 
-def _check_streams(keypoints: Tensor, state: StreamState) -> None:
+def _check_frame(keypoints: Tensor, config: PoseMagicConfig) -> None:
+    wanted = (config.joints, config.in_channels)
+    if keypoints.ndim != 3 or keypoints.shape[1:] != wanted or not len(keypoints) or not keypoints.is_floating_point():
+        raise ValueError(
+            f"a frame is (streams, {wanted[0]} joints, {wanted[1]} channels) of real numbers, of one stream at least; "
+            f"got {tuple(keypoints.shape)} of {keypoints.dtype}"
+        )
+
+
+def _check_state(state: StreamState, keypoints: Tensor, config: PoseMagicConfig) -> None:
     streams, joints, _ = keypoints.shape
-    remembered = len(state.layers[0].hidden) // joints
+    hidden = state.layers[0].hidden
+    remembered, layers, inner = len(hidden) // joints, len(state.weights), int(config.expansion * config.dim)
+    if (layers, *hidden.shape[1:]) != (config.depth, inner, config.state_dim):
+        raise ValueError(f"the state is of another model: it has {layers} layers with states {tuple(hidden.shape[1:])}")
     if streams != remembered:
         raise ValueError(f"the frame is of {streams} streams, but the state of {remembered}")
 

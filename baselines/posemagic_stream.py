@@ -175,7 +175,7 @@ class FoldedLayer:
         dim = convolved.shape[-1]
         scanned, part = mamba[..., :dim], mamba[..., dim:]
         share = torch.baddbmm(part, convolved, self.share).sigmoid()  # (pair, R, 1)
-        return torch.lerp(scanned, convolved, share).sum(0)
+        return (scanned + share * (convolved - scanned)).sum(0)  # not lerp, which refuses autocast's mixed precisions
 
 
 def fold(layer: HybridLayer) -> FoldedLayer:

@@ -196,7 +196,10 @@ def _has_tensors(state: Mapping[Any, Any]) -> bool:
 
 
 def _is_state(state: Any) -> bool:
-    return isinstance(state, Mapping) and bool(state) and all(isinstance(value, Tensor) for value in state.values())
+    """Whether these may be a network's weights: tensors all, and not numbers alone, as figures of a training are."""
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        return False
+    return any(value.ndim for value in state.values())
 
 
 def _without_thop_counters(entries: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

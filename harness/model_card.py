@@ -62,7 +62,7 @@ def card(
 def _of_lifter(entry: ModelEntry, model: Any) -> list[str]:
     config = model.config
     counted = counts.count(model, config.frames, config.in_channels, training=False)
-    lines = _section("contract", _contract(contract.of(model), contract.streams(model)))
+    lines = _section("contract", _contract(contract.of(model), contract.streams(model), entry.recipe is not None))
     lines += _section(f"our counts, one clip of T = {config.frames}, {config.in_channels} channels", _counts(counted))
     lines += _section("recipe of the authors", _recipe(entry.recipe))
     return lines + _published(entry)
@@ -91,13 +91,12 @@ def _configuration(config: Any) -> list[tuple[str, str]]:
     return [(field.name, str(getattr(config, field.name))) for field in dataclasses.fields(config)]
 
 
-def _contract(stated: Contract, streams: bool) -> list[tuple[str, str]]:
+def _contract(stated: Contract, streams: bool, published: bool) -> list[tuple[str, str]]:
     rows = [
         ("answers for", _ANSWERS[stated.answers_for]),
         ("other clips", _OTHER_FRAMES[stated.other_frames]),
         ("input", "x, y over half the image width, from -1 to 1 across; as a third channel the confidence"),
-        ("trained on", f"{_SPACES[stated.target_space]} (the authors' training)"),
-        ("pelvis", f"at the authors' test {_ROOTS[stated.published_root]}"),
+        *(_of_authors(stated) if published else []),
         ("flip pairs", f"left {', '.join(map(str, LEFT))}; right {', '.join(map(str, RIGHT))}; x changes sign"),
     ]
     if streams:
@@ -107,6 +106,13 @@ def _contract(stated: Contract, streams: bool) -> list[tuple[str, str]]:
     if stated.auxiliary:
         rows.append(("auxiliary", "poses of all frames as a second output, which takes part in the training loss"))
     return rows
+
+
+def _of_authors(stated: Contract) -> list[tuple[str, str]]:
+    return [
+        ("trained on", f"{_SPACES[stated.target_space]} (the authors' training)"),
+        ("pelvis", f"at the authors' test {_ROOTS[stated.published_root]}"),
+    ]
 
 
 def _counts(counted: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -127,7 +133,7 @@ def _counts(counted: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _recipe(name: str | None) -> list[tuple[str, str]]:
     if name is None:
-        return [("none", "a size of ours; --recipe common")]
+        return [("none", "nothing was published that it could be; --recipe common")]
     chosen = recipe(name)
     steps = f"{chosen.optimizer}, {chosen.learning_rate:g}, {chosen.batch_size} clips a step, {chosen.epochs} epochs"
     return [(f"--recipe {name}", f"{steps}; {chosen.source}")]

@@ -28,7 +28,7 @@ class ModelEntry:
     frames      the T that were published (or, for sizes of ours, are meant), the preset's own first
     parameters  of the preset as published
     answers     ``every`` frame of a clip, or the ``centre`` or ``last`` one alone
-    recipe      name of the recipe that the authors trained it with, None for sizes of ours
+    recipe      name of the recipe that the authors trained it with, None where none is published
     """
 
     module: str
@@ -214,7 +214,7 @@ _POINTABM_PUBLISHED = (
 CLASSIFIERS: dict[str, ClassifierEntry] = {
     "mamba3d": ClassifierEntry(
         "baselines.mamba3d", "published", "state space model", 2024, "arXiv 2404.14966", (2048, 1024), 16_927_759,
-        "for ScanObjectNN; for ModelNet40 -o points=1024 -o classes=40 -o drop_path=0.2", _MAMBA3D_PUBLISHED,
+        "ScanObjectNN's; with --data modelnet40:PATH add -o drop_path=0.2", _MAMBA3D_PUBLISHED,
     ),
     "mamba3d-xs": ClassifierEntry(
         "baselines.mamba3d", "xs", "state space model", 2024, "arXiv 2404.14966", (512,), 467_146, OURS
@@ -393,8 +393,12 @@ def _build_third_party(
 
 
 def scan_backend(model: nn.Module, device: str) -> str | None:
-    """The selective-scan backend ``model`` runs on ``device`` (``auto`` resolved), or None if it has no scan."""
-    asked = getattr(getattr(model, "config", None), "scan_backend", None)
+    """The selective-scan backend ``model`` runs on ``device`` (``auto`` resolved), or None if it has no scan.
+
+    The one that the config asks for, or the part of the model that scans.
+    """
+    holders = (getattr(model, "config", None), *model.modules())
+    asked = next((word for one in holders if (word := getattr(one, "scan_backend", None)) is not None), None)
     if asked is None:
         return None
     import torch

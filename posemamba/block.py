@@ -21,6 +21,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from posemamba import native
 from posemamba.config import PoseMambaConfig
@@ -114,6 +115,7 @@ class SpatioTemporalScan(nn.Module):
             and not (needs_gradient and self.limbs is not None and config.scan_gradient == "authors")
             and not is_abstract(plane)
             and not is_watched()
+            and forward_ad._current_level < 0  # it has no derivative forwards
             and not _is_exporting()
         )
 

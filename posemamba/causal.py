@@ -1,9 +1,9 @@
 """PoseMamba without the future: our own variant, for streams.
 
 The paper's block reads the whole clip in four walks, two of them backwards. Here every walk goes forward in time
-(``scan="causal"`` in :mod:`posemamba.orders`), and the convolution looks at a frame and the two before it. All else,
-and every parameter's shape, is the paper's. The first K / 2 walks go through the plane frame after frame, the others
-through the frames of each joint by itself.
+(``scan="causal"`` in :mod:`posemamba.orders`), the convolution looks at a frame and the two before it, and no position
+in time is embedded. All else, and every other parameter's shape, is the paper's. The first K / 2 walks go through the
+plane frame after frame, the others through the frames of each joint by itself.
 
 So a frame's output needs of the frames before it only the convolution's window and the scans' hidden states, and
 ``step`` gives it at a cost that does not depend on how many frames there were.
@@ -76,14 +76,23 @@ class CausalScan(SpatioTemporalScan):
 
     def initial_state(self, x: Tensor) -> ScanState:
         """Before the first frame of streams like x (B, J, C): nothing."""
-        batch, joints, _ = x.shape
-        inner, scans = self.config.inner_dim, len(self.config.directions)
-        lines = self.through_plane + (scans - self.through_plane) * joints
-        dtype = torch.promote_types(x.dtype, torch.float32)
-        return ScanState(
-            x.new_zeros(batch, FRAMES_BEFORE, joints, inner),
-            x.new_zeros(batch, lines, self.config.state_dim, inner, dtype=dtype),
+        return ScanState(*(torch.zeros(shape, dtype=dtype, device=x.device) for shape, dtype in self._state_form(x)))
+
+    def is_state_of(self, state: object, x: Tensor) -> bool:
+        """Whether a frame x (B, J, C) can go on from ``state``. A kernel trusts it."""
+        return isinstance(state, ScanState) and all(
+            (tuple(part.shape), part.dtype, part.device) == (*form, x.device)
+            for part, form in zip(state, self._state_form(x), strict=True)
         )
+
+    def _state_form(self, x: Tensor) -> list[tuple[tuple[int, ...], torch.dtype]]:
+        """Shape and dtype of a state's parts for streams like x (B, J, C)."""
+        (batch, joints, _), inner, scans = x.shape, self.config.inner_dim, len(self.config.directions)
+        lines = self.through_plane + (scans - self.through_plane) * joints
+        return [
+            ((batch, FRAMES_BEFORE, joints, inner), x.dtype),
+            ((batch, lines, self.config.state_dim, inner), torch.promote_types(x.dtype, torch.float32)),
+        ]
 
     def _go_on(self, plane: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The scans of one more frame, a plane (B, D, 1, J): y (B, 1, J, D), and the states after it."""

@@ -47,12 +47,13 @@ def _require_known(what: str, name: str, known: Collection[str]) -> None:
 class PoseMambaConfig:
     """Everything that decides a PoseMamba's structure; ``posemamba.build`` makes the network.
 
-    frames: length of the temporal position embedding, hence the longest clip (see ``long_input``).
+    frames: length of the temporal position embedding, hence the longest clip (see ``long_input``); without one, the
+        clips that it is meant for.
     in_channels: 2 (x, y; the authors') or 3 (x, y, confidence).
     drop_path: probability of leaving out a residual branch in the last block; it grows linearly from 0 in the first.
     dropout: after each position embedding.
-    limb_order: which joint is added to each joint before the frame-major scans of ``scan="global-local"``; the other
-        scans have no limb term and do not look at it. See ``posemamba.orders.LIMB_ORDERS``.
+    limb_order: which joint is added to each joint before the frame-major scans of ``scan="global-local"`` and
+        "causal"; the other scans have no limb term and do not look at it. See ``posemamba.orders.LIMB_ORDERS``.
     scan: the orders in which the (frames x joints) plane is read; see ``posemamba.orders.SCANS``.
     scan_gradient: "exact", or "authors" for their backward pass, which leaves out the gradient through the limb gather.
     scan_backend: which implementation of ``posemamba.scan.selective_scan`` computes the scans.

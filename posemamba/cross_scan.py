@@ -181,6 +181,8 @@ def _check(limbs: Tensor | None, walks: Sequence[int], u: Tensor, step_weight: T
     joints, scans = u.shape[2], len(step_weight)
     if len(walks) != scans * _FIELDS:
         raise ValueError(f"the scan needs {_FIELDS} numbers for each of {scans} walks, got {len(walks)}")
+    if any(along_joints and apart for along_joints, apart in zip(walks[::_FIELDS], walks[4::_FIELDS], strict=True)):
+        raise ValueError("a walk along joints has no lines apart")
     if limbs is None or (limbs.shape == (joints,) and limbs.dtype == torch.int64 and limbs.is_contiguous()):
         return
     raise ValueError(f"the scan needs one limb for each of {joints} joints, got {tuple(limbs.shape)} of {limbs.dtype}")

@@ -28,7 +28,7 @@ Stream = tuple[ScanState, ...]
 
 
 class PoseMamba(nn.Module):
-    """(B, T, J, 2 or 3) -> (B, T, J, 3) for any T up to ``config.frames`` (beyond: see ``config.long_input``)."""
+    """(B, T, J, 2 or 3) -> (B, T, J, 3) for any T up to ``config.frames``; beyond, see ``config.other_frames``."""
 
     def __init__(self, config: PoseMambaConfig) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class PoseMamba(nn.Module):
         """Joints in 3D, (B, T, J, 3), in the units and the frame of reference of the targets it was trained with.
 
         keypoints: (B, T, J, C_in), x and y (and confidence) of each joint.
-        Raises ValueError for another shape, and for a clip longer than ``config.frames`` unless it may be interpolated.
+        Raises ValueError for another shape, and for a clip longer than ``config.frames`` where positions limit it.
         """
         self._check(keypoints)
         x = self.joint_embedding(keypoints)  # (B, T, J, C)
@@ -65,20 +65,31 @@ class PoseMamba(nn.Module):
             x = _apply(temporal_block, self.temporal_norm, x, memory)
         return self.head(self.head_norm(x))  # (B, T, J, 3)
 
+    @torch.no_grad()
     def step(self, keypoints: Tensor, state: Stream | None) -> tuple[Tensor, Stream]:
-        """The next frame of a stream, (B, J, C_in) -> (B, J, 3), and the state after it; None before the first frame.
+        """The next frame of B streams, (B, J, C_in) -> (B, J, 3), and the state after it; None before the first.
 
-        The same as :meth:`forward` of all frames so far gives for the last one, at a cost and with a state that do not
-        grow. Raises ValueError unless ``config.is_causal``, and for another shape.
+        In evaluation the same as :meth:`forward` of all frames so far gives for the last one, at a cost and with a
+        state that do not grow; without gradients.
+        Raises ValueError unless ``config.is_causal``, for another shape, and for a state that is not of this model and
+        as many streams.
         """
         if not self.config.is_causal:
             raise ValueError(f"scan={self.config.scan!r} reads later frames, a stream has none; use scan='causal'")
-        self._check(keypoints.unsqueeze(1))
+        self._check_frame(keypoints)
         x = self.dropout(self.joint_embedding(keypoints) + self.spatial_position[0])  # (B, J, C)
-        memory, after = native_block.Workspace(), []
         pairs = zip(self.spatial_blocks, self.temporal_blocks, strict=True)
-        for place, block in enumerate(cast(CausalBlock, block) for pair in pairs for block in pair):
-            before = block.scan.initial_state(x) if state is None else state[place]
+        blocks = [cast(CausalBlock, block) for pair in pairs for block in pair]
+        if state is None:
+            state = tuple(block.scan.initial_state(x) for block in blocks)
+        elif len(state) != len(blocks) or not all(
+            block.scan.is_state_of(before, x) for block, before in zip(blocks, state, strict=True)
+        ):
+            raise ValueError(
+                f"the state is not one of this model for {len(x)} streams of {x.dtype}; a new stream begins with None"
+            )
+        memory, after = native_block.Workspace(), []
+        for place, (block, before) in enumerate(zip(blocks, state, strict=True)):
             norm = self.temporal_norm if place % 2 else self.spatial_norm
             if native_block.takes(block, norm, x):
                 x, block_state = native_block.step(block, norm, x, before, memory)
@@ -118,11 +129,19 @@ class PoseMamba(nn.Module):
             )
         if not keypoints.is_floating_point():
             raise ValueError(f"expected keypoints of a floating-point dtype, got {keypoints.dtype}")
-        if keypoints.shape[1] > config.frames and config.other_frames == "fewer":
+        if config.other_frames == "fewer" and keypoints.shape[1] > config.frames:
             raise ValueError(
                 f"a clip of {keypoints.shape[1]} frames is longer than the {config.frames} that this model has "
                 "position embeddings for; cut it into windows, build and train the model with more frames, or set "
                 "long_input='interpolate'"
+            )
+
+    def _check_frame(self, keypoints: Tensor) -> None:
+        wanted = (self.config.joints, self.config.in_channels)
+        if keypoints.ndim != 3 or keypoints.shape[1:] != wanted or not keypoints.is_floating_point():
+            raise ValueError(
+                f"expected a frame of shape (streams, {wanted[0]} joints, {wanted[1]} channels) of real numbers, "
+                f"got {tuple(keypoints.shape)} of {keypoints.dtype}"
             )
 
 

@@ -17,7 +17,6 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.nn.modules import module as module_state
 
 from posemamba import native
@@ -25,7 +24,7 @@ from posemamba.block import DropPath, Mlp, SpatioTemporalBlock, SpatioTemporalSc
 from posemamba.causal import FRAMES_BEFORE, CausalBlock, CausalScan, ScanState
 from posemamba.config import PoseMambaConfig
 from posemamba.cross_scan import c_walks
-from posemamba.scan import is_abstract, is_watched
+from posemamba.scan import is_abstract, is_transformed, is_watched
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -124,12 +123,7 @@ def _in_bfloat16(x: Tensor) -> bool:
 
 def _is_observed() -> bool:
     """Whether someone counts operators, hooks all modules, or transforms functions (vmap, forward-mode gradients)."""
-    return (
-        is_watched()
-        or module_state._has_any_global_hook()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-    )
+    return is_watched() or module_state._has_any_global_hook() or is_transformed()
 
 
 def _is_as_configured(block: nn.Module, norm: nn.Module, dtype: torch.dtype) -> bool:

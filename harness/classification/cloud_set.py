@@ -54,6 +54,7 @@ class CloudSet:
     normalised    ``ball``: centred at the mean of the points, the farthest at distance 1; ``stored``: as in the files
     sampled       how the points of a cloud were chosen: ``area``, ``farthest``, or ``stored``, as in the files
     augmentation  what training does to its clouds
+    doubts        sentences about what an accuracy on its test clouds does not say
     """
 
     name: str
@@ -63,13 +64,20 @@ class CloudSet:
     normalised: str
     sampled: str
     augmentation: Augmentation
+    doubts: tuple[str, ...] = ()
 
 
-def in_unit_ball(points: NDArray[Any]) -> Points:
-    """Clouds (..., M, 3) with their mean at the origin and their farthest point at distance 1."""
-    centred = points - points.mean(axis=-2, keepdims=True)
-    radius = np.sqrt(np.square(centred).sum(axis=-1).max(axis=-1))
-    return np.asarray(centred / radius[..., None, None], dtype=np.float32)
+def in_unit_ball(cloud: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """A cloud (M, 3) with its mean at the origin and its farthest point at distance 1.
+
+    Raises BadInput naming it where that is impossible: all points in one place, or a distance that is not finite.
+    """
+    # In float64, where the squares of all float32 numbers are numbers.
+    centred = cloud - cloud.mean(axis=0, dtype=np.float64)
+    radius = np.sqrt(np.square(centred).sum(axis=-1).max())
+    if not 0 < radius < np.inf:
+        raise BadInput(f"{name} cannot be brought into the unit ball: its farthest point is {radius} from its mean")
+    return np.asarray(centred / radius, dtype=np.float64)
 
 
 def checked(points: NDArray[Any], labels: NDArray[Any], classes: int, where: str) -> Clouds:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.errors import is_out_of_memory
+from harness.classification.point_model import reason
 from harness.measurement import counts, memory, samples, timing
 from harness.measurement.samples import INVALID, STABLE
 from harness.measurement.timing import Protocol
@@ -27,15 +27,14 @@ def measure(
     """The record's ``cost`` entry for clouds of ``points`` points, and sentences about what in it is in doubt.
 
     ``by_points`` has an entry for each of ``cost_points`` and for ``points``; where the model cannot take so many, or
-    so few, the entry has the reason in place of figures. ``protocol`` None: PROTOCOL.
+    so few, or cannot be counted, the entry has the reason beside what figures there are. ``protocol`` None: PROTOCOL.
     """
-    counted = counts.count_on(model, (points, 3))
     rows = []
     for number in sorted({*cost_points, points}):
         say(f"measuring one cloud of {number} points")
         rows.append(_at(model, number, protocol or PROTOCOL))
     own = next(row for row in rows if row["points"] == points)
-    doubts = [f"no formula for the operations of {name}" for name in counts.without_formula(counted)]
+    counted, doubts = _counted(model, points)
     doubts += [f"one cloud of {row['points']} points: {row['error']}" for row in rows if row.get("error")]
     if own.get("verdict") not in (None, STABLE):
         doubts.append(f"latency is {own['verdict']}: {own['reason']}")
@@ -45,12 +44,23 @@ def measure(
     }, doubts  # fmt: skip
 
 
-def _at(model: nn.Module, points: int, protocol: Protocol) -> dict[str, Any]:
+def _counted(model: nn.Module, points: int) -> tuple[dict[str, Any], list[str]]:
+    """All counts of one cloud, and doubts about them; where there are none, the row of so many points says why."""
     try:
-        return {"points": points, **_operations(model, points), **_timed(model, points, protocol)}
-    except (ValueError, RuntimeError, MemoryError) as error:
-        why = "ran out of memory" if is_out_of_memory(error) else str(error).strip().partition("\n")[0]
-        return {"points": points, "error": why or type(error).__name__}
+        counted = counts.count_on(model, (points, 3))
+    except Exception:  # whatever a third party's model raises
+        return {"params_total": sum(parameter.numel() for parameter in model.parameters())}, []
+    return counted, [f"no formula for the operations of {name}" for name in counts.without_formula(counted)]
+
+
+def _at(model: nn.Module, points: int, protocol: Protocol) -> dict[str, Any]:
+    row: dict[str, Any] = {"points": points}
+    try:
+        row |= _timed(model, points, protocol)
+        row |= _operations(model, points)
+    except Exception as error:  # whatever a third party's model raises
+        row["error"] = reason(error)
+    return row
 
 
 def _operations(model: nn.Module, points: int) -> dict[str, int]:

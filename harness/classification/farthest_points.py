@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from harness.classification.cloud_set import Clouds, Points
+from harness.data import cache as stored_arrays
 
 #: Clouds worked on at once: so few that their distances stay in the processor's cache.
 _AT_ONCE = 16
 
 
-def thinned(clouds: Clouds, count: int, progress: Callable[[float], None] = lambda share: None) -> Clouds:
+def thinned(
+    clouds: Clouds, count: int, cache: Path | None = None, progress: Callable[[float], None] = lambda share: None
+) -> Clouds:
     """Every cloud's ``count`` farthest points in the order in which they are found, from its first point on.
 
-    So any beginning of them is again a farthest-point sample. ``progress`` gets the share that is done.
+    So any beginning of them is again a farthest-point sample. What was found once is kept in the folder ``cache``.
+    ``progress`` gets the share that is done.
     """
     if clouds.points.shape[1] <= count:
         return clouds
+    key = f"farthest-{clouds.digest()[:16]}-{count}"
+    found = stored_arrays.remember(cache, key, lambda: {"points": _found(clouds.points, count, progress)})
+    return Clouds(found["points"], clouds.labels)
+
+
+def _found(points: Points, count: int, progress: Callable[[float], None]) -> Points:
     parts = []
-    for first in range(0, len(clouds), _AT_ONCE):
-        parts.append(_farthest(clouds.points[first : first + _AT_ONCE], count))
-        progress(min(1.0, (first + _AT_ONCE) / len(clouds)))
-    return Clouds(np.concatenate(parts), clouds.labels)
+    for first in range(0, len(points), _AT_ONCE):
+        parts.append(_farthest(points[first : first + _AT_ONCE], count))
+        progress(min(1.0, (first + _AT_ONCE) / len(points)))
+    return np.concatenate(parts)
 
 
 def _farthest(points: Points, count: int) -> Points:

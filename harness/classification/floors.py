@@ -11,6 +11,8 @@ from harness.classification.scores import Scores, score
 #: Weight of the squared coefficients, in units of a standardised statistic's variance over the training clouds.
 RIDGE = 1e-2
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+#: Clouds worked on at once: a whole set of them takes gigabytes in float64.
+_AT_ONCE = 256
 Float64Array = NDArray[np.float64]
 
 
@@ -35,6 +37,11 @@ def statistics(points: Points) -> Float64Array:
     For each coordinate, and for the distance from the mean point, mean, deviation and five quantiles; the eigenvalues
     of the covariance; the third moments along the axes and that of the three together.
     """
+    blocks = np.split(points, range(_AT_ONCE, len(points), _AT_ONCE))
+    return np.concatenate([_statistics(block) for block in blocks])
+
+
+def _statistics(points: Points) -> Float64Array:
     wide = points.astype(np.float64)
     centred = wide - wide.mean(axis=1, keepdims=True)
     tracks = np.concatenate([wide, np.linalg.norm(centred, axis=-1, keepdims=True)], axis=-1)  # (N, M, 4)

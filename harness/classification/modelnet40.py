@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.classification import farthest_points, hdf5
 from harness.classification.cloud_set import Clouds, CloudSet, checked, in_unit_ball, kept_points, require_points
-from harness.data import cache as stored_arrays
 from harness.data import unpickle
 from harness.data.textfile import read_text
 from harness.errors import BadInput
@@ -38,8 +38,6 @@ SOURCE = (
     "ModelNet40 as HDF5 is modelnet40_ply_hdf5_2048.zip (linked from github.com/charlesq34/pointnet); the processed"
     " .dat files are linked from DATASET.md of github.com/lulutang0608/Point-BERT. To try without data: --data shapes"
 )
-
-_AT_ONCE = 256
 
 Progress = Callable[[float], None]
 
@@ -63,16 +61,8 @@ def _hdf5(folder: Path, points: int, cache: Path | None, progress: Progress) -> 
     for names, count in ((TRAIN_FILES, kept_points(points)), (TEST_FILES, points)):
         whole = hdf5.read_all([folder / name for name in names], CLASSES)
         require_points(whole, points, str(folder))
-        parts.append(_thinned(_in_unit_ball(whole), count, cache, progress))
+        parts.append(farthest_points.thinned(_in_unit_ball(whole, folder), count, cache, progress))
     return _set(classes, *parts)
-
-
-def _thinned(whole: Clouds, count: int, cache: Path | None, progress: Progress) -> Clouds:
-    key = f"farthest-{whole.digest()[:16]}-{count}"
-    made = stored_arrays.remember(
-        cache, key, lambda: {"points": farthest_points.thinned(whole, count, progress).points}
-    )
-    return Clouds(made["points"], whole.labels)
 
 
 def _processed(folder: Path, points: int) -> CloudSet:
@@ -86,27 +76,42 @@ def _processed(folder: Path, points: int) -> CloudSet:
 
 def _unpickled(path: Path, points: int, count: int) -> Clouds:
     content = unpickle.read(path)
-    if not isinstance(content, (list, tuple)) or len(content) != 2 or len(content[0]) != len(content[1]):
+    rows = content if isinstance(content, (list, tuple)) else ()
+    if len(rows) != 2 or not all(_is_list(row) for row in rows) or len(rows[0]) != len(rows[1]):
         raise BadInput(f"{path}: expected a list of point arrays and one of as many labels")
-    clouds = checked(_stacked(content[0], path, "points"), _stacked(content[1], path, "labels"), CLASSES, str(path))
+    clouds = checked(_points(rows[0], path), _labels(rows[1], path), CLASSES, str(path))
     require_points(clouds, points, str(path))
-    return _in_unit_ball(clouds, count)
+    return _in_unit_ball(clouds, path, count)
 
 
-def _stacked(arrays: Any, path: Path, what: str) -> Any:
+def _is_list(row: Any) -> bool:
+    return isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim > 0)
+
+
+def _points(arrays: Any, path: Path) -> NDArray[Any]:
     if not len(arrays):
-        raise BadInput(f"{path}: its list of {what} is empty")
-    first = np.shape(arrays[0])
+        raise BadInput(f"{path}: its list of points is empty")
     for index, array in enumerate(arrays):
-        if not isinstance(array, np.ndarray) or array.shape != first:
-            raise BadInput(f"{path}: {what}[{index}] is of shape {np.shape(array)}; {what}[0] has {first}")
-    return np.stack([array[..., :3] for array in arrays])  # without normals
+        if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape != arrays[0].shape:
+            shape = getattr(array, "shape", type(array).__name__)
+            raise BadInput(f"{path}: points[{index}] is of shape {shape}; expected (points, 3 or more), all alike")
+    return np.stack([array[:, :3] for array in arrays])  # without normals
 
 
-def _in_unit_ball(clouds: Clouds, count: int | None = None) -> Clouds:
-    """The first ``count`` points of each, normalised by all; some at a time, since the whole set is a gigabyte."""
-    blocks = np.array_split(clouds.points, max(1, len(clouds) // _AT_ONCE))
-    return Clouds(np.concatenate([in_unit_ball(block)[:, :count] for block in blocks]), clouds.labels)
+def _labels(labels: Any, path: Path) -> NDArray[Any]:
+    """As the files have them, arrays (1,), or plain numbers."""
+    try:
+        return np.asarray(labels)
+    except ValueError as error:
+        raise BadInput(f"{path}: its labels are not alike; expected one whole number a cloud") from error
+
+
+def _in_unit_ball(clouds: Clouds, where: Path, count: int | None = None) -> Clouds:
+    """The first ``count`` points of each, normalised by all."""
+    made = np.empty_like(clouds.points[:, :count])
+    for index, cloud in enumerate(clouds.points):
+        made[index] = in_unit_ball(cloud, f"{where}: cloud {index}")[:count]
+    return Clouds(made, clouds.labels)
 
 
 def _set(classes: tuple[str, ...], train: Clouds, test: Clouds) -> CloudSet:

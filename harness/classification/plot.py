@@ -9,22 +9,32 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from harness.classification.table import Entry, groups
+from harness.progress import Say
 from harness.reporting import figure
 from harness.reporting.palette import MUTED, Look, looks
 from harness.reporting.quantity import tick
 from harness.store.schema import Record
 
 
-def draw(records: Iterable[Record]) -> dict[str, bytes]:
-    """File name -> content, SVG and PNG, of the largest group; none without a finished run."""
-    group = next((group for group in groups(records) if any(entry.runs for entry in group.entries)), None)
+def draw(records: Iterable[Record], say: Say) -> dict[str, bytes]:
+    """File name -> content, SVG and PNG, of the largest group; none without a finished run.
+
+    ``say`` gets a line about what is not in it.
+    """
+    found = groups(records)
+    group = next((group for group in found if any(entry.runs for entry in group.entries)), None)
     if group is None:
         return {}
+    left_out = [other.protocol for other in found if other is not group]
+    left_out += [entry.label for entry in group.entries if entry.mean("cost.flops_exact") is None]
+    if left_out:
+        say(f"the figure is of {group.protocol}; not in it: {', '.join(left_out)}")
     entries = [entry for entry in group.entries if entry.runs]
     members = [(entry.label, entry.first["config"]["model"], entry.first["cost"]["params_total"]) for entry in entries]
     styles = looks(members)
     with figure.style():
         drawn = figure.blank(11.0, 3.8)
+        drawn.suptitle(group.protocol, fontsize=8, color=MUTED)
         accuracy, latency = drawn.subplots(1, 2)
         for entry in entries:
             _accuracy(accuracy, entry, styles[entry.label])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +21,7 @@ from harness import allocator, atomic_file, environment, lock, models
 from harness.classification import cost, floors, point_model, predict, scores, source
 from harness.classification.cloud_set import CloudSet
 from harness.classification.config import ClassificationConfig
+from harness.classification.predict import Logits
 from harness.classification.training_clouds import TrainingClouds
 from harness.errors import BadInput, Interrupted, is_out_of_memory
 from harness.progress import ProgressLine, Say, warnings_said
@@ -29,6 +30,9 @@ from harness.store.store import Store
 from harness.training import checkpoint
 from harness.training.batches import Batch
 from harness.training.loop import Progress, Training, train
+
+#: ``harness.classification.source.load``, or what stands for it.
+Load = Callable[[str, int, int, Path | None], CloudSet]
 
 
 @dataclass(frozen=True)
@@ -42,21 +46,26 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def run(config: ClassificationConfig, results: Path, say: Say, again: bool = False) -> dict[str, Any]:
+def run(
+    config: ClassificationConfig, results: Path, say: Say, again: bool = False, load: Load = source.load
+) -> dict[str, Any]:
     """Train, evaluate, measure and record; returns the record. A run already finished is returned as it is stored.
 
     ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` forgets an earlier run of this
-    config. Raises what the stages raise, after a record with the status has been stored.
+    config, ``load`` gives the data, as one that keeps them for the next run. Raises what the stages raise, after a
+    record with the status has been stored.
     """
     store = Store(results, CLASSIFICATIONS)
     store.preflight()
     folder = results / "runs" / config.run_id()
     with lock.held(folder / "lock", str(folder)):
-        prepared = _prepare(config, results, say)
+        prepared = _prepare(config, results, say, load)
         if again:
             checkpoint.clear(folder)
         elif (finished := _finished(prepared, store)) is not None:
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
+            if missing := set(config.cost_points) - set(finished["config"]["cost_points"]):
+                say(f"its cost was not measured at {', '.join(map(str, sorted(missing)))} points; that needs --again")
             return finished
         say(f"{config.run_id()}: {config.model} on {config.data}, {config.points} points, {config.budget}")
         return _run_and_record(prepared, folder, store, say)
@@ -68,14 +77,14 @@ def require_buildable(config: ClassificationConfig) -> None:
     point_model.build(config.model, config.points, classes=2, options=config.options)
 
 
-def _prepare(config: ClassificationConfig, results: Path, say: Say) -> Prepared:
+def _prepare(config: ClassificationConfig, results: Path, say: Say, load: Load) -> Prepared:
     allocator.keep_freed_memory()
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling every new tensor would cost time; no kernel here reads memory that it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     with warnings_said(say) as said:
-        data = source.load(config.data, config.points, config.data_seed, results / "cache")
+        data = load(config.data, config.points, config.data_seed, results / "cache")
         for part, clouds in (("training", data.train), ("test", data.test)):
             if not len(clouds):
                 raise BadInput(f"{config.data} has no {part} clouds")
@@ -121,10 +130,13 @@ def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) ->
         progress = _train(prepared, folder)
         record["training"] = _training_entry(prepared, progress)
         record["weights"] = _keep_weights(prepared, folder)
-        record |= _assess(prepared, say)
-        batch = min(config.batch_size, len(prepared.data.train))
-        record["cost"]["train_clouds_per_s"] = progress.step * batch / progress.elapsed_s
-        record["warnings"] = [*prepared.warnings, *record["warnings"]]
+        found = _predict(prepared)
+        record |= _scored(prepared, found)
+        record["warnings"] += _doubts(prepared, record, found, say)
+        # Last, and after the accuracy is in the record: it was dear, and the measurement calls a third party's model.
+        costs, doubts = _cost(prepared, progress, say)
+        record["cost"] = costs
+        record["warnings"] += doubts
         record["status"] = "ok"
     except BaseException as error:
         record["status"], record["error"] = _status(error), str(error) or type(error).__name__
@@ -206,30 +218,49 @@ def _keep_weights(prepared: Prepared, folder: Path) -> dict[str, str]:
     return {"path": path.relative_to(folder.parent.parent).as_posix(), "sha256": sha256}
 
 
-def _assess(prepared: Prepared, say: Say) -> dict[str, Any]:
-    """The record's ``signature``, ``accuracy``, ``floors``, ``beats_floors``, ``cost`` and ``warnings`` entries."""
-    config, model, data = prepared.config, prepared.model, prepared.data
+def _predict(prepared: Prepared) -> Logits:
+    config = prepared.config
     line = ProgressLine(f"evaluating {config.model}")
     try:
-        found = predict.logits(model, config.model, data, config.device, line.update)
+        return predict.logits(prepared.model, config.model, prepared.data, config.device, line.update)
     finally:
         line.close()
+
+
+def _scored(prepared: Prepared, found: Logits) -> dict[str, Any]:
+    """The record's ``signature``, ``accuracy``, ``floors`` and ``beats_floors`` entries."""
+    points, data = prepared.config.points, prepared.data
     scored = scores.score(found.argmax(axis=1), data.test.labels, len(data.classes))
-    beside = floors.floors(data, config.points)
-    costs, doubts = cost.measure(model, config.points, config.cost_points, say)
-    warnings = [*predict.doubts(model, data, config.device, found), *doubts]
-    unbeaten = [name for name, floor in beside.items() if not scored.overall > floor.overall]
-    if unbeaten:
-        warnings.append(f"{scored.overall:.1f} % does not beat the floor {', '.join(unbeaten)}")
-        say(f"{config.model}: {warnings[-1]}")
+    beside = floors.floors(data, points)
     return {
-        "signature": scores.signature(data, config.points),
+        "signature": scores.signature(data, points),
         "accuracy": scored.as_dict(data.classes),
         "floors": {
             name: {"overall_percent": floor.overall, "class_mean_percent": floor.class_mean}
             for name, floor in beside.items()
         },
-        "beats_floors": not unbeaten,
-        "cost": {**costs, "scan_backend": models.scan_backend(model, config.device)},
-        "warnings": warnings,
+        "beats_floors": all(scored.overall > floor.overall for floor in beside.values()),
     }
+
+
+def _doubts(prepared: Prepared, record: Mapping[str, Any], found: Logits, say: Say) -> list[str]:
+    """Sentences about what in the accuracy is in doubt; that a floor is not beaten is said as well."""
+    doubts = [*prepared.data.doubts, *predict.doubts(prepared.model, prepared.data, prepared.config.device, found)]
+    overall = record["accuracy"]["overall_percent"]
+    unbeaten = [name for name, floor in record["floors"].items() if not overall > floor["overall_percent"]]
+    if unbeaten:
+        doubts.append(f"{overall:.1f} % does not beat the floor {', '.join(unbeaten)}")
+        say(f"{prepared.config.model}: {doubts[-1]}")
+    return doubts
+
+
+def _cost(prepared: Prepared, progress: Progress, say: Say) -> tuple[dict[str, Any], list[str]]:
+    """The record's ``cost`` entry, and sentences about what in it is in doubt."""
+    config, model = prepared.config, prepared.model
+    costs, doubts = cost.measure(model, config.points, config.cost_points, say)
+    batch = min(config.batch_size, len(prepared.data.train))
+    return {
+        **costs,
+        "scan_backend": models.scan_backend(model, config.device),
+        "train_clouds_per_s": progress.step * batch / progress.elapsed_s,
+    }, doubts  # fmt: skip

@@ -116,8 +116,8 @@ def cloud(name: str, generator: Generator, points: int) -> Float64Array:
     sampled = surface.sample(SOLIDS[name](generator), generator, points, stretch)
     angle = generator.uniform(0, 2 * np.pi)
     cos, sin = np.cos(angle), np.sin(angle)
-    turned = in_unit_ball(sampled @ [[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-    return in_unit_ball(turned + generator.normal(scale=JITTER, size=turned.shape)).astype(np.float64)
+    turned = in_unit_ball(sampled @ [[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]], name)
+    return in_unit_ball(turned + generator.normal(scale=JITTER, size=turned.shape), name)
 
 
 def load(points: int, seed: int, per_class: tuple[int, int] | None = None) -> CloudSet:

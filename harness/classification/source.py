@@ -32,7 +32,7 @@ def load(spec: str, points: int, seed: int, cache: Path | None) -> CloudSet:
     try:
         if kind == modelnet40.NAME:
             return modelnet40.load(folder, points, cache, line.update)
-        return scanobjectnn.load(kind, folder, points, line.update)
+        return scanobjectnn.load(kind, folder, points, cache, line.update)
     finally:
         line.close()
 

@@ -23,6 +23,8 @@ from harness.store.schema import Record, look_up
 GROWS = 0.1
 #: From so many seeds on a standard deviation over them is shown; before, the interval over test clouds.
 _SEEDS_FOR_SPREAD = 3
+#: Parts of a configuration that do not make it another one: the seed, and where cost was measured beside P.
+_NOT_OF_AN_ENTRY = frozenset({"seed", "cost_points"})
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,22 @@ class Group:
 
 
 def groups(records: Iterable[Record]) -> list[Group]:
-    """A group for each data set, number of points and set of test clouds, the largest first.
+    """A group for each protocol, number of points and set of test clouds, the largest first.
 
-    Runs that did not finish stand beside those that were made on the same data.
+    Runs that were not scored stand beside the last that were made on the same data.
     """
+    records = list(records)
+    signed = {_clouds(record): record["signature"] for record in records if record.get("signature")}
     found: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
-        key = (look_up(record, "data.digest_test"), record["config"]["points"])
-        found.setdefault(key, []).append(record)
+        clouds = _clouds(record)
+        found.setdefault((*clouds, record.get("signature") or signed.get(clouds)), []).append(record)
     made = [_group(members) for members in found.values()]
     return sorted(made, key=lambda group: -len(group.entries))
+
+
+def _clouds(record: Record) -> tuple[Any, ...]:
+    return look_up(record, "data.digest_test"), record["config"]["points"]
 
 
 def _group(members: Sequence[Record]) -> Group:
@@ -92,7 +100,7 @@ def _group(members: Sequence[Record]) -> Group:
     name = f"{look_up(members[0], 'data.name')}, {members[0]['config']['points']} points: not scored"
     by_config: dict[str, list[Record]] = {}
     for record in members:
-        rest = {key: value for key, value in record["config"].items() if key != "seed"}
+        rest = {key: value for key, value in record["config"].items() if key not in _NOT_OF_AN_ENTRY}
         by_config.setdefault(json.dumps(rest, sort_keys=True), []).append(record)
     labels = _labels([records[0]["config"] for records in by_config.values()])
     entries = [Entry(label, tuple(runs)) for label, runs in zip(labels, by_config.values(), strict=True)]
@@ -106,7 +114,8 @@ def _labels(configs: Sequence[dict[str, Any]]) -> list[str]:
     labels = []
     for config, label in zip(configs, plain, strict=True):
         alike = [other for other, same in zip(configs, plain, strict=True) if same == label]
-        differs = {key: value for key, value in config.items() if any(other[key] != value for other in alike)}
+        decisive = {key: value for key, value in config.items() if key not in _NOT_OF_AN_ENTRY}
+        differs = {key: value for key, value in decisive.items() if any(other[key] != value for other in alike)}
         labels.append(_described(label, {key: _short(value) for key, value in differs.items()}))
     return labels
 
@@ -141,10 +150,11 @@ def _overall(entry: Entry) -> str:
 
 
 def _interval(entry: Entry) -> str:
-    """Of one run alone: over several, seeds vary as well."""
-    if len(entry.runs) != 1:
+    """From the lowest end to the highest, as long as seeds are too few to show how they vary."""
+    if not 0 < len(entry.runs) < _SEEDS_FOR_SPREAD:
         return ""
-    low, high = (entry.runs[0]["accuracy"][end] for end in ("low_percent", "high_percent"))
+    scored = [run["accuracy"] for run in entry.runs]
+    low, high = min(each["low_percent"] for each in scored), max(each["high_percent"] for each in scored)
     return f"{low:.1f}–{high:.1f}"
 
 
@@ -153,7 +163,7 @@ COLUMNS: tuple[tuple[str, str, Cell, str], ...] = (
     ("points", "", lambda entry: str(entry.first["config"]["points"]), "P of a cloud"),
     ("seeds", "", lambda entry: str(len(entry.runs)), "finished runs that differ in their seed alone"),
     ("OA", "%", _overall, "overall accuracy; ± is the standard deviation over seeds, from three on"),
-    ("95 %", "", _interval, "Wilson's interval of OA over test clouds, of a single run"),
+    ("95 %", "", _interval, "Wilson's interval of OA over test clouds; of two seeds, around both"),
     ("mAcc", "%", _figure("accuracy.class_mean_percent", decimal), "mean of the classes' accuracies"),
     ("params", "", _figure("cost.params_total", prefixed), "all parameters"),
     ("thop", "", _figure("cost.params_thop", prefixed), "parameters that thop sees"),

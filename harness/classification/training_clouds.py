@@ -34,10 +34,11 @@ class TrainingClouds:
 
     def epoch(self, seed: int, number: int, batch_size: int, flip: bool, skip_batches: int = 0) -> Iterator[Batch]:
         """Batches of clouds (B, P, 3) and labels (B,), from the ``skip_batches``-th on; nothing is ever flipped."""
-        order = np.random.default_rng([seed, number]).permutation(len(self))
+        # The third number tells the streams apart: a seed's trailing zeros change nothing.
+        order = np.random.default_rng([seed, number, 0]).permutation(len(self))
         for batch in range(skip_batches, self.batches_per_epoch(batch_size)):
             chosen = order[batch * batch_size : (batch + 1) * batch_size]
-            generator = np.random.default_rng([seed, number, batch])
+            generator = np.random.default_rng([seed, number, 1 + batch])
             points = self._changed(self._drawn(self._clouds.points[chosen], generator), generator)
             yield Batch(torch.from_numpy(points), torch.from_numpy(self._clouds.labels[chosen]))
 

@@ -44,8 +44,10 @@ def classify_command(
     **given: Any,
 ) -> None:
     """Train, evaluate and measure point-cloud models once for each seed, and store one record each."""
+    from functools import lru_cache
+
     from harness import options
-    from harness.classification import config, run, table
+    from harness.classification import config, run, source, table
     from harness.training.budget import Budget
 
     for flag, values in (("--model", names), ("--seed", seeds), ("--cost-points", given["cost_points"])):
@@ -61,9 +63,10 @@ def classify_command(
         for seed in seeds
     ]
     # So that the last model's mistake does not wait for the first one's training.
-    for planned in configs:
+    for planned in {planned.model: planned for planned in configs}.values():
         run.require_buildable(planned)
-    click.echo(table.text([run.run(planned, results, say, again) for planned in configs]))
+    load = lru_cache(maxsize=1)(source.load)  # the data of all these runs are the same
+    click.echo(table.text([run.run(planned, results, say, again, load) for planned in configs]))
 
 
 @compare.command("classify", cls=ListOptions)
@@ -75,6 +78,7 @@ def compare_classify(names: tuple[str, ...], out: Path | None, results: Path) ->
     from harness import atomic_file
     from harness.classification import plot, table
     from harness.errors import suggestion
+    from harness.progress import warnings_said
     from harness.store.classification import CLASSIFICATIONS
     from harness.store.store import Store
 
@@ -86,9 +90,11 @@ def compare_classify(names: tuple[str, ...], out: Path | None, results: Path) ->
         if name not in known:
             raise BadInput(f"no run of {name!r} is stored. {suggestion(name, known)}There are: {', '.join(known)}")
     records = [record for record in records if not names or record["config"]["model"] in names]
+    with warnings_said(say):
+        figures = plot.draw(records, say)
     click.echo(table.text(records))
     folder = out or results / "classification"
     files = {"classification.md": table.markdown(records).encode(), "classification.csv": table.csv(records).encode()}
-    for file, content in {**files, **plot.draw(records)}.items():
+    for file, content in {**files, **figures}.items():
         atomic_file.write(folder / file, content)
         click.echo(folder / file)

@@ -96,7 +96,7 @@ def _bytes(memory_limit_mib: float) -> int:
 def count_command(
     name: str, frames: int | None, in_channels: int | None, pairs: tuple[str, ...], as_json: bool
 ) -> None:
-    """Parameters and operations of a lifter under every convention, by kind of work, and what each leaves out."""
+    """Parameters and operations of a model under every convention, by kind of work, and what each leaves out."""
     from harness import cost_card, options
 
     counted = cost_card.count(name, frames, in_channels, options.split(pairs))

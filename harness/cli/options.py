@@ -76,7 +76,7 @@ def protocol_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--xy", default="predicted", show_default=True, help="input: score the ground-truth 2D's x and y."
         ),
-        click.option("--windows", default="auto", show_default=True, help="Test clips: auto, overlap-last, sliding, whole."),
+        click.option("--windows", default="auto", show_default=True, help="auto, overlap-last, sliding or whole."),
     ):
         command = option(command)
     return command

@@ -37,7 +37,6 @@ _KIND_FORWARDS, _KIND_SECONDS = 7, 1.0
 
 Call = Callable[[], Tensor]
 
-
 class Unsupported(Exception):
     """The model, or this machine, cannot do what the point asks."""
 
@@ -96,7 +95,7 @@ def _limit_memory(task: Task) -> None:
 class Lifter:
     """A model ready to be called: ``call`` as the point asks, ``plainly`` in float32 and not compiled.
 
-    ``stepping`` where a call is a step of the model's own and goes on from the one before.
+    ``stepping``: what takes the frames where a call is a step of the model's own and goes on from the one before.
     """
 
     model: nn.Module
@@ -104,7 +103,7 @@ class Lifter:
     call: Call
     plainly: Call
     output_frames: int
-    stepping: bool
+    stepping: _Stepping | None
 
     @property
     def weights_bytes(self) -> int:
@@ -124,14 +123,15 @@ def _prepare(task: Task) -> tuple[Point, Lifter]:
     clips = clips.to(point.device)
     output_frames = 1 if point.streaming else contract.of(model).output_frames(point.frames)
     function = _streamed(point, model) if point.streaming else model
-    called = _compile(function) if point.compiled else function
+    stepping = function if isinstance(function, _Stepping) else None
+    called = _compile(function) if point.compiled and stepping is None else function
     return point, Lifter(
         model=model,
         clips=clips,
         call=functools.partial(in_precision(called, point.precision, point.device), clips),
         plainly=lambda: function(clips),
         output_frames=output_frames,
-        stepping=isinstance(function, _Stepping),
+        stepping=stepping,
     )
 
 
@@ -144,11 +144,11 @@ def _built(point: Point) -> nn.Module:
     return model.eval().to(point.device)
 
 
-def _compile(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
     import torch._inductor.config as inductor
 
     inductor.compile_threads = 1  # otherwise processes that would be there beside what is timed, and after it
-    compiled: Callable[[Tensor], Tensor] = torch.compile(function)
+    compiled: Callable[..., Any] = torch.compile(function)
     return compiled
 
 
@@ -158,7 +158,9 @@ def _streamed(point: Point, model: nn.Module) -> Callable[[Tensor], Tensor]:
     frame (B, J, C), pose (B, J, 3); the state is None before the first frame.
     """
     if contract.streams(model):
-        return _Stepping(model)
+        # The step alone: which frame it is for must not become a part of what is compiled.
+        step: Any = model.step
+        return _Stepping(_compile(step) if point.compiled else step)
     answers_for = contract.of(model).answers_for
     if answers_for != "last":
         frames = {"every": "every frame", "centre": "the centre frame"}[answers_for]
@@ -172,12 +174,17 @@ def _streamed(point: Point, model: nn.Module) -> Callable[[Tensor], Tensor]:
 class _Stepping:
     """Goes through the clip again and again, a frame a call, and keeps the model's state."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model, self.state, self.next = model, None, 0
+    def __init__(self, step: Callable[[Tensor, Any], tuple[Tensor, Any]]) -> None:
+        self._step = step
+        self.begin()
+
+    def begin(self) -> None:
+        """A new stream, from the clip's first frame on."""
+        self._state, self._next = None, 0
 
     def __call__(self, clips: Tensor) -> Tensor:
-        pose, self.state = self.model.step(clips[:, self.next], self.state)  # type: ignore[operator]
-        self.next = (self.next + 1) % clips.shape[1]
+        pose, self._state = self._step(clips[:, self._next], self._state)
+        self._next = (self._next + 1) % clips.shape[1]
         return pose[:, None]  # (B, 1, J, 3)
 
 
@@ -251,7 +258,7 @@ def _timing(task: Task) -> Result:
     synchronise = timing.synchroniser(point.device)
     with torch.inference_mode():
         compile_s = _compiled(lifter, synchronise) if point.compiled else None
-        difference = _stepped(lifter) if lifter.stepping else None
+        difference = _stepped(lifter, lifter.stepping) if lifter.stepping else None
         series = timing.sample(lifter.call, protocol, synchronise=synchronise, joules=meter.joules if meter else None)
         if series.trouble is None and not lifter.stepping:
             plain = point.precision == FLOAT32 and not point.compiled
@@ -282,8 +289,9 @@ def _compiled(lifter: Lifter, synchronise: timing.Synchronise) -> float:
     return time.perf_counter() - start
 
 
-def _stepped(lifter: Lifter) -> float:
+def _stepped(lifter: Lifter, stepping: _Stepping) -> float:
     """Steps through the whole clip against the forward of it."""
+    stepping.begin()
     poses = [lifter.call() for _ in range(lifter.clips.shape[1])]
     return _difference(poses[-1], lifter.model(lifter.clips)[:, -1:])
 

@@ -69,7 +69,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "cost.by_points[].verdict": (TEXT, ""),
     "cost.by_points[].reason": (TEXT, "why"),
     "cost.by_points[].peak_memory_bytes": (WHOLE, ""),
-    "cost.by_points[].error": (TEXT, "why there are no figures"),
+    "cost.by_points[].error": (TEXT, "why there are no figures, or not all"),
 
     "training.recipe.*": (ANYTHING, "optimiser, schedule, augmentation"),
     "training.steps": (WHOLE, "optimiser steps"),

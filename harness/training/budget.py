@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from harness.errors import BadInput
@@ -9,7 +10,7 @@ from harness.errors import BadInput
 
 @dataclass(frozen=True)
 class Budget:
-    """Exactly one of the three is set. Raises BadInput otherwise, or when it is not positive."""
+    """Exactly one of the three is set. Raises BadInput otherwise, or when it is not positive and finite."""
 
     epochs: int | None = None
     steps: int | None = None
@@ -20,8 +21,8 @@ class Budget:
         if len(given) != 1:
             raise BadInput(f"a budget is one of --epochs, --steps or --minutes; got {', '.join(given) or 'none'}")
         for name, value in given.items():
-            if not value > 0:
-                raise BadInput(f"a budget of {value} {name} is not positive")
+            if not 0 < value < math.inf:
+                raise BadInput(f"a budget of {value} {name} is not positive and finite")
 
     def spent(self, step: int, elapsed_s: float, steps_per_epoch: int) -> float:
         """The share of the budget that is used up; training ends at 1."""

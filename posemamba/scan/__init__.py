@@ -12,14 +12,23 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 from posemamba.scan import cost as _cost  # noqa: F401  registers formulas
 from posemamba.scan import mamba_ssm, operator, reference
 from posemamba.scan.backend import BACKENDS, available, resolve
+from posemamba.scan.observation import is_abstract, is_transformed, is_watched
 from posemamba.scan.stream import continue_scan
 
-__all__ = ["BACKENDS", "available", "continue_scan", "is_abstract", "is_watched", "resolve", "selective_scan"]
+__all__ = [
+    "BACKENDS",
+    "available",
+    "continue_scan",
+    "is_abstract",
+    "is_transformed",
+    "is_watched",
+    "resolve",
+    "selective_scan",
+]
 
 
 def selective_scan(
@@ -68,22 +77,6 @@ def selective_scan(
         return reference.selective_scan(*required, *optional, delta_softplus).to(u.dtype)
     y, _ = operator.selective_scan(*required, *optional, delta_softplus, backend, needs_gradient)
     return y.to(u.dtype)
-
-
-def is_abstract(u: Tensor) -> bool:
-    """Whether this is a trace or a tensor without numbers.
-
-    Then the scan is one operator, whichever backend would run: counters see it by name, and the recurrence is not
-    walked token by token for nothing.
-    """
-    if torch.compiler.is_compiling():  # it has fake tensors too, and compiles the backend that was asked for
-        return False
-    return bool(torch.jit.is_tracing()) or isinstance(u, FakeTensor)  # type: ignore[attr-defined]
-
-
-def is_watched() -> bool:
-    """Whether a counter or timer looks on in torch's dispatcher, which sees the scan only as an operator."""
-    return not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
 
 
 def _check(

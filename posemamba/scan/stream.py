@@ -11,6 +11,7 @@ from torch import Tensor
 
 from posemamba.scan import native, reference
 from posemamba.scan.backend import resolve
+from posemamba.scan.observation import is_abstract, is_transformed, is_watched
 
 
 def continue_scan(
@@ -54,12 +55,14 @@ def continue_scan(
 
 
 def _takes_native(state: Tensor, *inputs: Tensor | None) -> bool:
-    """Not where gradients are wanted or someone counts operators: the kernel is none in torch's dispatcher."""
+    """Not where gradients are wanted or someone looks on: the kernel is no operator of torch's."""
     wants_gradient = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (state, *inputs))
     return (
         not wants_gradient
-        and not torch.compiler.is_compiling()
         and type(state) is Tensor
-        and torch._C._len_torch_dispatch_stack() == 0
+        and not torch.compiler.is_compiling()
+        and not is_abstract(state)
+        and not is_watched()
+        and not is_transformed()
         and resolve("auto", state) == "native"
     )

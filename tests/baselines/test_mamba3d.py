@@ -30,7 +30,7 @@ from tests.baselines.golden import Golden
 GOLDEN = "mamba3d-tiny"
 PUBLISHED = PRESETS["published"]
 SMALL = Mamba3DConfig(
-    points=40, classes=3, patches=12, patch_points=6, patch_width=8, dim=16, depth=2, position_width=8, head_width=8
+    points=40, classes=3, patches=12, patch_points=6, patch_width=8, dim=16, depth=2, position_width=8, head_width=16
 )
 
 
@@ -355,6 +355,17 @@ def test_both_scans_are_causal() -> None:
 def test_drop_path_grows_to_the_last_block() -> None:
     model = build(replace(SMALL, depth=3, drop_path=0.2))
     assert [block.drop_path.probability for block in model.blocks] == pytest.approx([0, 0.1, 0.2])
+
+
+def test_the_steps_of_the_reversed_scan_begin_as_a_linear_layers() -> None:
+    """With a step rank of 24 biases up to 1 / sqrt(24), so steps from 0.59 to 0.81; the forward ones are Mamba's."""
+    block = build(replace(SMALL, dim=384, depth=1)).blocks[0]
+    steps = {
+        name: functional.softplus(ssm.step.bias)
+        for name, ssm in (("ahead", block.mixer.forward_ssm), ("reversed", block.mixer.reversed_ssm))
+    }
+    assert 0.59 < steps["reversed"].min() < 0.62 < 0.78 < steps["reversed"].max() < 0.81
+    assert 0.99e-3 < steps["ahead"].min() < 2e-3 < 0.08 < steps["ahead"].max() < 0.101
 
 
 def test_training_with_dropout_differs_and_evaluation_does_not() -> None:

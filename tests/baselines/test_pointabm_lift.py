@@ -64,7 +64,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 def test_attention_sees_the_joints_of_its_frame_alone() -> None:
     model = small()
-    model.blocks = nn.Sequential()
+    model.blocks = nn.ModuleList()
     seen = influence(model, frame=2, joint=4)
     assert seen[2].all()
     assert not seen[[0, 1, 3, 4]].any()
@@ -78,7 +78,7 @@ def test_the_blocks_carry_every_joint_to_every_frame(frame: int, joint: int) -> 
 def test_tokens_are_read_frame_by_frame() -> None:
     """With nothing but the convolutions of a block left, a change reaches the three tokens before and after it."""
     model = small()
-    model.transformer = nn.Sequential()
+    model.transformer = nn.ModuleList()
     for ssm in (module for module in model.modules() if isinstance(module, SelectiveSSM)):
         nn.init.zeros_(ssm.selection.weight)  # B and C are 0: the states stay empty
     seen = influence(model, frame=2, joint=16)
@@ -90,7 +90,7 @@ def test_tokens_are_read_frame_by_frame() -> None:
 
 def test_the_joint_position_tells_joints_apart() -> None:
     model = small()
-    model.blocks = nn.Sequential()
+    model.blocks = nn.ModuleList()
     same = torch.ones(1, 1, 17, 3)
     with torch.no_grad():
         assert model(same)[0, 0].unique(dim=0).shape[0] == 17

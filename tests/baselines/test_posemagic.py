@@ -187,7 +187,7 @@ def test_streams_that_cannot_be() -> None:
     _, state = lifter.step(clips(1)[:, 0], None)
     with pytest.raises(ValueError, match="the frame is of 3 streams, but the state of 2"):
         lifter.step(clips(1, batch=3)[:, 0], state)
-    with pytest.raises(ValueError, match="17 joints of 2 channels"):
+    with pytest.raises(ValueError, match="17 joints, 3 channels"):
         lifter.step(clips(1, channels=2)[:, 0], state)
 
 
@@ -283,6 +283,27 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 def test_other_joints_are_refused() -> None:
     with pytest.raises(ValueError, match=r"16 joints of 3 channels"):
         build(SMALL)(torch.zeros(1, 5, 16, 3))
+
+
+def test_a_stream_in_mixed_precision_is_about_the_clip() -> None:
+    lifter = build(CAUSAL).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        whole, poses, state = lifter(clips(5)), [], None
+        for frame in clips(5).unbind(1):
+            pose, state = lifter.step(frame, state)
+            poses.append(pose)
+    gap = (torch.stack(poses, dim=1) - whole).float().abs().max() / whole.float().abs().max()
+    assert gap < 0.1
+
+
+def test_a_frame_and_a_state_of_something_else_are_refused() -> None:
+    causal = build(CAUSAL).eval()
+    _, state = causal.step(clips(1)[:, 0], None)
+    with pytest.raises(ValueError, match="of real numbers"):
+        causal.step(clips(1)[:, 0].long(), None)
+    deeper = build(replace(CAUSAL, depth=SMALL.depth + 1)).eval()
+    with pytest.raises(ValueError, match="the state is of another model"):
+        deeper.step(clips(1)[:, 0], state)
 
 
 def test_runs_in_mixed_precision() -> None:

@@ -114,6 +114,9 @@ def test_listing_needs_no_torch() -> None:
 def test_the_scan_backend_is_named() -> None:
     assert models.scan_backend(models.build("posemamba-xs", 3, 2), "cpu") in ("native", "chunked")
     assert models.scan_backend(models.build("posemamba-xs", 3, 2, scan_backend="reference"), "cpu") == "reference"
+    for name in ("posemagic-xs", "mamba3d-lift-xs", "pointabm-lift-xs"):
+        assert models.scan_backend(models.build(name, 3, 2), "cpu") in ("native", "chunked")
+    assert models.scan_backend(models.build("mamba3d-xs"), "cpu") in ("native", "chunked")
     assert models.scan_backend(models.build("motionagformer-xs", 3, 2), "cpu") is None
 
 
@@ -197,3 +200,25 @@ def test_the_module_that_a_lifter_is_in() -> None:
     assert models.module_of("package.module:build") == "package.module"
     with pytest.raises(BadInput, match="Did you mean: mixste"):
         models.module_of("mixte")
+
+
+@pytest.mark.parametrize("name", models.CLASSIFIERS)
+def test_classifiers_are_as_listed(name: str) -> None:
+    entry, config = models.classifier(name), models.preset(name)
+    assert (entry.points[0], config.task) == (config.points, "classification")
+    assert sum(p.numel() for p in models.build(name).parameters()) == entry.parameters
+
+
+def test_classifiers_are_no_lifters() -> None:
+    for wrong in (lambda: models.entry("mamba3d"), lambda: models.build("mamba3d", frames=9)):
+        with pytest.raises(BadInput, match="harness classify --model mamba3d"):
+            wrong()
+    with pytest.raises(BadInput, match="harness run --model posemamba-xs"):
+        models.classifier("posemamba-xs")
+    with pytest.raises(BadInput, match="Did you mean: pointabm"):
+        models.classifier("pointbam")
+
+
+def test_what_is_a_reading_says_so() -> None:
+    assert "expansion" in models.reading("posemagic-causal")
+    assert models.reading("mixste") == {}

@@ -223,6 +223,12 @@ def test_a_second_network_is_told(tmp_path: Path) -> None:
     assert loaded.notes == ("model_traj, another set of 7 weights in the file, is not used",)
 
 
+@pytest.mark.parametrize("key", ["model", "net"])
+def test_figures_are_no_second_network(key: str, tmp_path: Path) -> None:
+    loaded = load_small({key: small().state_dict(), "metrics": {"acc": torch.tensor(91.8)}}, tmp_path)
+    assert (loaded.wrapper, loaded.notes) == (key, ())
+
+
 def test_prefixes_of_several_wrappings(tmp_path: Path) -> None:
     assert not load_small({f"module._orig_mod.{key}": v for key, v in small().state_dict().items()}, tmp_path).notes
 

@@ -68,23 +68,51 @@ def test_a_stream_is_the_clip(preset: str) -> None:
         torch.testing.assert_close(streamed(model, keypoints), model(keypoints), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_stream_by_modules_is_the_clip(backend: str) -> None:
-    model, keypoints = random_model(scan_backend=backend).double(), clips(2, 7).double()
-    with torch.enable_grad():  # hence not by the block's kernel
-        assert relative_error(streamed(model, keypoints).detach(), model(keypoints).detach()) < 1e-12
+def test_a_stream_by_modules_is_the_clip() -> None:
+    model, keypoints = random_model(scan_backend="chunked").double(), clips(2, 7).double()
+    assert relative_error(streamed(model, keypoints), model(keypoints).detach()) < 1e-12
 
 
 @pytest.mark.skipif(bool(native.missing()), reason=native.missing())
 def test_kernel_and_modules_exchange_states() -> None:
-    model, keypoints = random_model().double(), clips(2, 6).double()
+    by_kernel, by_modules = random_model().double(), random_model(scan_backend="chunked").double()
+    keypoints = clips(2, 6).double()
     poses, state = [], None
     for number, frame in enumerate(keypoints.unbind(1)):
-        with torch.set_grad_enabled(number % 2 == 0):
-            pose, state = model.step(frame, state)
-        poses.append(pose.detach())
-    with torch.no_grad():
-        assert relative_error(torch.stack(poses, dim=1), model(keypoints)) < 1e-12
+        pose, state = (by_modules if number % 2 else by_kernel).step(frame, state)
+        poses.append(pose)
+    assert relative_error(torch.stack(poses, dim=1), by_kernel(keypoints).detach()) < 1e-12
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_state_of_something_else_is_refused(backend: str) -> None:
+    """A kernel would write beyond it."""
+    model = random_model(scan_backend=backend)
+    _, state = model.step(torch.zeros(2, 17, 2), None)
+    others = [
+        (model, torch.zeros(3, 17, 2), state),
+        (model, torch.zeros(2, 17, 2), state[:-1]),
+        (random_model(dim=32, scan_backend=backend), torch.zeros(2, 17, 2), state),
+        (random_model(state_dim=16, scan_backend=backend), torch.zeros(2, 17, 2), state),
+        (random_model(scan_backend=backend).double(), torch.zeros(2, 17, 2).double(), state),
+        (model, torch.zeros(2, 17, 2), tuple(tuple(part) for part in state)),
+    ]
+    for other, frame, given in others:
+        with pytest.raises(ValueError, match="a new stream begins with None"):
+            other.step(frame, given)  # type: ignore[arg-type]
+
+
+def test_a_frame_of_another_shape_is_refused() -> None:
+    model = random_model()
+    for frame in (torch.zeros(1, 16, 2), torch.zeros(1, 1, 17, 2), torch.zeros(1, 17, 2, dtype=torch.int64)):
+        with pytest.raises(ValueError, match=r"a frame of shape \(streams, 17 joints, 2 channels\)"):
+            model.step(frame, None)
+
+
+def test_a_stream_keeps_no_graph() -> None:
+    pose, state = random_model().step(torch.zeros(1, 17, 2), None)
+    assert not pose.requires_grad
+    assert not any(part.requires_grad for block in state for part in block)
 
 
 def test_a_state_is_kept_by_nobody_else() -> None:
@@ -139,8 +167,9 @@ def test_gradients_reach_every_parameter() -> None:
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters())
 
 
+@pytest.mark.skipif(bool(native.missing()), reason=native.missing())
 def test_its_kernel_is_its_definition() -> None:
     scan = CausalScan(replace(TINY, scan_backend="auto")).double()
     plane = torch.randn(2, 32, 8, 17, dtype=torch.float64)
-    if scan.takes_cross_scan(plane):
-        assert relative_error(scan.cross_scan(plane), scan.scan(plane)) < 1e-12
+    assert scan.takes_cross_scan(plane)
+    assert relative_error(scan.cross_scan(plane), scan.scan(plane)) < 1e-12

@@ -178,6 +178,28 @@ def test_walks_that_are_not_k_are_refused() -> None:
         cross_scan(u, selection, scan.step_weight, scan.step_bias, scan.A_log, scan.skip, scan.limbs, [0] * 15, False)
 
 
+def test_lines_apart_are_of_joints() -> None:
+    scan = random_scan(dim=8)
+    u, selection = torch.zeros(1, 5, 17, 16).double(), torch.zeros(1, 5, 17, 4 * (scan.config.step_rank + 32)).double()
+    given = (u, selection, scan.step_weight, scan.step_bias, scan.A_log, scan.skip, scan.limbs)
+    with pytest.raises(ValueError, match="no lines apart"):
+        cross_scan(*given, [1, 0, 0, 0, 1] * 4, False)
+
+
+def test_derivatives_forwards_are_of_the_definition() -> None:
+    scan = random_scan(dim=8, scan="bidirectional")
+    plane, tangent = random_plane(scan, 1, 3), random_plane(scan, 1, 3, seed=5)
+    _, found = torch.func.jvp(
+        lambda x: scan(x), (plane.permute(0, 2, 3, 1)[..., :8],), (tangent.permute(0, 2, 3, 1)[..., :8],)
+    )
+    step = 1e-6
+    ahead, behind = (
+        scan(plane.permute(0, 2, 3, 1)[..., :8] + sign * step * tangent.permute(0, 2, 3, 1)[..., :8])
+        for sign in (1, -1)
+    )
+    assert relative_error(found, (ahead - behind) / (2 * step)) < 1e-6
+
+
 class TestWhichFormIsTaken:
     def plane(self, scan: SpatioTemporalScan) -> Tensor:
         return random_plane(scan, 1, 3).float()

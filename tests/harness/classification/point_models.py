@@ -37,6 +37,38 @@ class Beside(TinyPointNet):
         return logits + logits.mean(0)
 
 
+class BesideFirst(TinyPointNet):
+    """A cloud's answer depends on the first in the batch."""
+
+    def forward(self, clouds: Tensor) -> Tensor:
+        logits = super().forward(clouds)
+        return logits + logits[:1]
+
+
+class Alone(TinyPointNet):
+    """Takes batches alone."""
+
+    def forward(self, clouds: Tensor) -> Tensor:
+        assert len(clouds) > 1, "one cloud is no batch"
+        return super().forward(clouds)
+
+
+class Uncounted(TinyPointNet):
+    """Cannot be called in the counters' place of it: on no numbers, or traced."""
+
+    def forward(self, clouds: Tensor) -> Tensor:
+        if clouds.is_meta or torch.jit.is_tracing():
+            raise KeyError("no numbers")
+        return super().forward(clouds)
+
+
+class Changing(TinyPointNet):
+    """Works in the place of its input."""
+
+    def forward(self, clouds: Tensor) -> Tensor:
+        return super().forward(clouds.mul_(0.5))
+
+
 class Broken(TinyPointNet):
     """Has no answer once it has been trained."""
 
@@ -55,6 +87,36 @@ def patched(points: int, classes: int) -> TinyPointNet:
 
 def beside(points: int, classes: int) -> TinyPointNet:
     return Beside(classes, 8)
+
+
+def beside_first(points: int, classes: int) -> TinyPointNet:
+    return BesideFirst(classes, 8)
+
+
+def alone(points: int, classes: int) -> TinyPointNet:
+    return Alone(classes, 8)
+
+
+def uncounted(points: int, classes: int) -> TinyPointNet:
+    return Uncounted(classes, 8)
+
+
+def changing(points: int, classes: int) -> TinyPointNet:
+    return Changing(classes, 8)
+
+
+def unbuildable(points: int, classes: int) -> TinyPointNet:
+    raise AssertionError("classes % 64 == 0")
+
+
+class Asserting(TinyPointNet):
+    def forward(self, clouds: Tensor) -> Tensor:
+        assert clouds.shape[1] % 64 == 0, "P % 64 == 0"
+        return super().forward(clouds)
+
+
+def asserting(points: int, classes: int) -> TinyPointNet:
+    return Asserting(classes, 8)
 
 
 def broken(points: int, classes: int) -> TinyPointNet:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from harness.classification.cloud_set import Clouds, CloudSet
-from harness.classification.floors import floors, statistics
+from harness.classification import floors as floors_module
+from harness.classification.cloud_set import Clouds, CloudSet, Points
+from harness.classification.floors import Float64Array, floors, statistics
 
 
 def cloud_set(train: Clouds, test: Clouds) -> CloudSet:
@@ -35,6 +37,20 @@ def test_statistics_of_a_cloud() -> None:
     np.testing.assert_allclose(found[:8], [1, 0, 0, 1, 1, 0, 0, 0])  # means, then deviations, of x, y, z, distance
     np.testing.assert_allclose(found[28:31], [0, 0, 1], atol=1e-12)  # eigenvalues of the covariance
     np.testing.assert_allclose(found[31:], 0, atol=1e-12)
+
+
+def test_clouds_are_worked_on_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, blocks, whole = clouds([0] * 8, 0).points, list[int](), floors_module._statistics
+    expected = whole(points)
+
+    def counting(block: Points) -> Float64Array:
+        blocks.append(len(block))
+        return whole(block)
+
+    monkeypatch.setattr(floors_module, "_AT_ONCE", 3)
+    monkeypatch.setattr(floors_module, "_statistics", counting)
+    np.testing.assert_array_equal(statistics(points), expected)
+    assert blocks == [3, 3, 2]
 
 
 def test_the_order_of_points_does_not_matter() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from harness.classification import farthest_points, modelnet40, scanobjectnn, source
-from harness.classification.cloud_set import Clouds
+from harness.classification.cloud_set import Clouds, in_unit_ball
 from harness.errors import BadInput
 
 POINTS = 24
@@ -111,6 +111,36 @@ def test_the_versions_of_scanobjectnn(scanned: Path, version: str, clouds: int) 
         np.testing.assert_array_equal(found.test.points, file["data"][()])
     fewer = source.load(f"{version}:{scanned / folder}", 20, 0, None)
     assert (fewer.train.points.shape[1], fewer.test.points.shape[1], fewer.sampled) == (23, 20, "farthest")
+
+
+def test_the_farthest_points_of_scanobjectnn_are_kept(scanned: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    found = source.load(f"scanobjectnn:{scanned}", 20, 0, tmp_path / "cache")
+    monkeypatch.setattr(farthest_points, "_farthest", None)
+    again = source.load(f"scanobjectnn:{scanned}", 20, 0, tmp_path / "cache")
+    assert (again.train.digest(), again.test.digest()) == (found.train.digest(), found.test.digest())
+
+
+def test_perturbed_copies_are_a_doubt(scanned: Path) -> None:
+    doubts = {version: source.load(f"{version}:{scanned}", 32, 0, None).doubts for version in scanobjectnn.VERSIONS}
+    assert "perturbed copies" in doubts.pop("scanobjectnn")[0]
+    assert set(doubts.values()) == {()}
+
+
+def test_clouds_of_any_size_come_into_the_unit_ball() -> None:
+    cloud = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    expected = in_unit_ball(cloud, "it")
+    for factor in (1e-30, 1e30):  # their squares are no float32
+        np.testing.assert_allclose(in_unit_ball(cloud * np.float32(factor), "it"), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(BadInput, match=r"it cannot be brought into the unit ball: its farthest point is 0\.0 from"):
+        in_unit_ball(np.ones((4, 3), np.float32), "it")
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_labels_of_processed_files_are_numbers_or_arrays_of_one(shape: tuple[int, ...], tmp_path: Path) -> None:
+    points = [np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32) for _ in range(3)]
+    for labels in ([np.full(shape, index) for index in (7, 0, 39)], np.array([7, 0, 39]), [7, 0, 39]):
+        found = source.load(f"modelnet40:{processed(tmp_path, test=[points, labels])}", POINTS, 0, None)
+        assert found.test.labels.tolist() == [7, 0, 39]
 
 
 def test_farthest_points_are_farthest() -> None:
@@ -218,6 +248,13 @@ class Running:
             "points[1] is of shape",
         ),
         ([[], []], "is empty"),
+        ([1, 2], "expected a list of point arrays"),
+        ([None, None], "expected a list of point arrays"),
+        ([np.array(1.0), np.array(1)], "expected a list of point arrays"),
+        ([[np.array(1.0)], [np.array([1])]], "points[0] is of shape (); expected (points, 3 or more)"),
+        ([[None], [np.array([1])]], "points[0] is of shape NoneType"),
+        ([[np.ones((40, 3), np.float32)], [None]], "label has shape (1,) of object"),
+        ([[np.ones((40, 3), np.float32)] * 2, [np.array([1]), np.array([1, 2])]], "its labels are not alike"),
     ],
 )
 def test_processed_files_with_something_else_in_them(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
-from harness.classification import config, cost, run, shapes
+from harness.classification import config, cost, run, shapes, source
 from harness.classification.config import ClassificationConfig
 from harness.errors import BadInput, RunFailed
 from harness.measurement.timing import Protocol
 from harness.store.classification import CLASSIFICATIONS
 from harness.store.store import Store
 from harness.training import loop
+from harness.training.batches import Batch
 from harness.training.budget import Budget
 from tests.harness.classification import point_models
 
@@ -105,8 +109,9 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     assert records(tmp_path)[0]["status"] == "failed"
 
 
-def test_answers_that_depend_on_the_batch_are_said(tmp_path: Path) -> None:
-    record = run.run(planned("beside"), tmp_path, silent)
+@pytest.mark.parametrize("name", ["beside", "beside_first"])
+def test_answers_that_depend_on_the_batch_are_said(name: str, tmp_path: Path) -> None:
+    record = run.run(planned(name), tmp_path, silent)
     assert any("depends on which clouds are beside it" in warning for warning in record["warnings"])
 
 
@@ -116,6 +121,101 @@ def test_points_that_a_model_does_not_take_have_a_reason(tmp_path: Path) -> None
     assert "one cloud of 32 points: 32 points are fewer than patches=64" in record["warnings"]
     with pytest.raises(BadInput, match="cannot be run on clouds of 48 points: 48 points are fewer"):
         run.run(planned("patched", points=48), tmp_path, silent)
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "error"),
+    [("asserting", 32, "P % 64 == 0"), ("alone", 64, "one cloud is no batch"), ("uncounted", 64, "'no numbers'")],
+)
+def test_a_trained_models_accuracy_is_kept_whatever_its_measurement_raises(
+    name: str, points: int, error: str, tmp_path: Path
+) -> None:
+    run.run(planned(name), tmp_path, silent)
+    (record,) = records(tmp_path)
+    assert record["status"] == "ok"
+    assert record["accuracy"]["clouds"] == 40
+    (row,) = [row for row in record["cost"]["by_points"] if row["points"] == points]
+    assert row["error"] == error
+    assert f"one cloud of {points} points: {error}" in record["warnings"]
+    assert record["cost"]["params_total"] > 0
+    assert record["cost"]["train_clouds_per_s"] > 0
+    # What can be measured is.
+    assert ("latency_ms" in row) == (name == "uncounted")
+    assert ("one cloud alone cannot be classified: one cloud is no batch" in record["warnings"]) == (name == "alone")
+
+
+def test_the_accuracy_is_in_the_record_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cost, "measure", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(planned(), tmp_path, silent)
+    (record,) = records(tmp_path)
+    assert record["status"] == "interrupted"
+    assert {"signature", "accuracy", "floors", "beats_floors"} <= record.keys()
+
+
+def test_a_model_that_changes_its_input_does_not_change_the_data(tmp_path: Path) -> None:
+    data = source.load("shapes", 64, 0, None)
+    digests = data.train.digest(), data.test.digest()
+    run.run(planned("changing"), tmp_path, silent, load=lambda *_: data)
+    assert (data.train.digest(), data.test.digest()) == digests
+
+
+def test_what_the_data_leave_in_doubt_is_in_the_record(tmp_path: Path) -> None:
+    data = dataclasses.replace(source.load("shapes", 64, 0, None), doubts=("copies",))
+    assert "copies" in run.run(planned(), tmp_path, silent, load=lambda *_: data)["warnings"]
+
+
+def test_the_choices_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Started(Exception):
+        pass
+
+    made: list[loop.Training] = []
+
+    def start(model: nn.Module, clouds: Any, training: loop.Training) -> None:
+        made.append(training)
+        raise Started
+
+    monkeypatch.setattr(run, "train", start)
+    with pytest.raises(Started):
+        run.run(planned(learning_rate=0.02, weight_decay=0.3, label_smoothing=0.2, batch_size=7), tmp_path, silent)
+    (training,) = made
+    recipe = training.recipe
+    assert (training.batch_size, training.seed, training.budget) == (7, 0, Budget(steps=6))
+    assert (recipe.optimizer, recipe.learning_rate, recipe.weight_decay) == ("adamw", 0.02, 0.3)
+    assert (recipe.schedule, recipe.warmup_steps, recipe.gradient_clip, recipe.flip) == ("cosine", 30, 10.0, "none")
+    assert (recipe.squared_loss, recipe.norm_momentum, recipe.drop_path) == (False, None, None)
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(5, 4, generator=generator), torch.tensor([0, 3, 1, 1, 2])
+    # The wanted distribution is 0.8 on the label and 0.2 spread over all four classes.
+    wanted = 0.8 * torch.eye(4)[labels] + 0.2 / 4
+    expected = -(wanted * (logits - logits.exp().sum(1, keepdim=True).log())).sum(1).mean()
+    assert training.objective is not None
+    torch.testing.assert_close(training.objective(nn.Identity(), Batch(logits, labels)), expected)
+
+
+def test_the_published_choices_are_the_defaults() -> None:
+    config_ = planned()
+    assert (config_.batch_size, config_.learning_rate, config_.weight_decay) == (32, 1e-3, 0.05)
+    assert config_.label_smoothing == 0.1
+
+
+def test_where_cost_is_measured_makes_no_other_run(tmp_path: Path) -> None:
+    first = run.run(planned(), tmp_path, silent)
+    said: list[str] = []
+    again = run.run(planned(cost_points=(32, 256)), tmp_path, said.append)
+    assert again["finished"] == first["finished"]
+    assert said[-1] == "its cost was not measured at 256 points; that needs --again"
+    assert planned(seed=1).digest() != planned().digest()
+
+
+def test_files_have_no_seed_of_the_data() -> None:
+    assert planned(data="modelnet40:there", data_seed=3).data_seed == 0
+    assert planned(data_seed=3).data_seed == 3
 
 
 def test_a_model_that_answers_something_else(tmp_path: Path) -> None:
@@ -136,9 +236,16 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypa
     monkeypatch.setattr(loop, "_note", stopping)
     with pytest.raises(loop.Interrupted, match="stopped after step 3"):
         run.run(planned(), tmp_path / "broken", silent)
-    monkeypatch.setattr(loop, "_note", note)
+    drawn: list[int] = []
+
+    def noting(progress: loop.Progress, share: float, loss: float, rate: float) -> None:
+        drawn.append(progress.step)
+        note(progress, share, loss, rate)
+
+    monkeypatch.setattr(loop, "_note", noting)
     resumed = run.run(planned(), tmp_path / "broken", silent)
     assert [record["status"] for record in records(tmp_path / "broken")] == ["interrupted", "ok"]
+    assert drawn == [4, 5, 6]
     assert resumed["weights"]["sha256"] == whole["weights"]["sha256"]
     assert resumed["accuracy"] == whole["accuracy"]
 

@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from harness.classification import plot, table
 from harness.errors import BadInput
@@ -80,6 +81,26 @@ def test_other_test_clouds_are_another_table() -> None:
     assert len(table.groups([record(), other])) == 2
 
 
+def test_another_protocol_is_another_table() -> None:
+    old, gap = record("pointabm-xs", signature="OA|v:0"), failed("mamba3d")
+    found = {group.protocol: len(group.entries) for group in table.groups([gap, old, record()])}
+    # What was not scored stands beside the last.
+    assert found == {"OA|v:0": 1, record()["signature"]: 2}
+
+
+def test_the_interval_of_two_seeds_holds_those_of_both() -> None:
+    text = table.text([record(overall=overall, seed=seed) for seed, overall in enumerate((70.0, 80.0))], False)
+    (row,) = [line for line in lines(text) if line.startswith("mamba3d-xs")]
+    assert " ".join(row.split()).startswith("mamba3d-xs 512 2 75.0 67.0–83.0 74.0")
+
+
+def test_where_cost_was_measured_sets_no_configurations_apart() -> None:
+    other = record(seed=1)
+    other["config"] = {**other["config"], "cost_points": [64]}
+    (entry,) = table.groups([record(), other])[0].entries
+    assert (entry.label, len(entry.runs)) == ("mamba3d-xs", 2)
+
+
 def test_what_sets_two_configurations_apart_is_named() -> None:
     longer = record(overall=85.0)
     longer["config"] = {**longer["config"], "budget": {"seconds": 600.0, "steps": None}}
@@ -117,11 +138,24 @@ def test_markdown_says_what_its_columns_mean() -> None:
 
 
 def test_the_figure_is_the_same_bytes_for_the_same_records() -> None:
-    records = [record("pointabm-xs", 75.0), record()]
-    drawn = plot.draw(records)
+    records, said = [record("pointabm-xs", 75.0), record()], list[str]()
+    drawn = plot.draw(records, said.append)
     assert set(drawn) == {"classification.svg", "classification.png"}
-    assert drawn == plot.draw(records)
-    assert plot.draw([failed("mamba3d")]) == {}
+    assert drawn == plot.draw(records, said.append)
+    assert plot.draw([failed("mamba3d")], said.append) == {}
+    assert said == []
+    other = "OA|data:modelnet40|points:512"
+    records += [failed("mamba3d"), record(signature=other, data={"name": "modelnet40", "digest_test": "e"})]
+    assert plot.draw(records, said.append)["classification.svg"]
+    (line,) = said
+    assert line == f"the figure is of {record()['signature']}; not in it: {other}, mamba3d"
+
+
+def test_the_figure_names_its_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(Figure, "suptitle", lambda _self, text, **_: titles.append(text))
+    plot.draw([record()], lambda line: None)
+    assert titles == [record()["signature"]]
 
 
 @pytest.mark.parametrize("missing", ["signature", "data"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from harness.classification import shapes
@@ -26,6 +27,19 @@ def test_an_epoch_may_be_entered_anywhere() -> None:
         assert torch.equal(one.inputs, other.inputs)
         assert torch.equal(one.targets, other.targets)
     assert not torch.equal(next(training.epoch(5, 2, 4, False)).inputs, whole[0].inputs)
+
+
+def test_order_and_batches_are_drawn_from_streams_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, seeds = TrainingClouds(clouds_of("none"), 20), list[list[int]]()
+    default_rng = np.random.default_rng
+
+    def noting(seed: list[int]) -> np.random.Generator:
+        seeds.append(seed)
+        return default_rng(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", noting)
+    list(training.epoch(5, 1, 3, False))
+    assert len({default_rng(seed).random() for seed in seeds}) == len(seeds) == 4
 
 
 def test_every_cloud_comes_once_an_epoch_with_its_label() -> None:

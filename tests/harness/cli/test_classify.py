@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
-from harness.classification import cost, shapes
+from harness.classification import cost, plot, run, shapes, source
 from harness.store.classification import CLASSIFICATIONS
 from harness.store.store import Store
 from tests.harness.classification.point_models import MODULE
@@ -29,10 +30,19 @@ from tests.harness.cli.command import harness, require_refused
         (["--model", f"{MODULE}:tiny", "-o", "depth=2"], "unexpected keyword argument 'depth'"),
         (["--model", f"{MODULE}:tiny", "-o", "points=2"], "-o points: that is decided by --points and --data"),
         (["--model", f"{MODULE}:gone"], "'gone' is not in"),
-        (["--model", f"{MODULE}:tiny", "--points", "0"], "--points 0 is out of range"),
+        (["--model", f"{MODULE}:unbuildable"], "failed: classes % 64 == 0. A model is called as (points=P, classes=K)"),
+        (
+            ["--model", f"{MODULE}:asserting", "--points", "65"],
+            "65 points: P % 64 == 0. A model is called",
+        ),
+        (["--model", f"{MODULE}:tiny", "--points", "1"], "--points 1 is out of range; it must be at least 2"),
         (["--model", f"{MODULE}:tiny", "--cost-points", "0"], "--cost-points 0 is out of range"),
         (["--model", f"{MODULE}:tiny", "--batch-size", "1"], "--batch-size 1 is out of range; it must be at least 2"),
         (["--model", f"{MODULE}:tiny", "--learning-rate", "nan"], "--learning-rate nan is out of range"),
+        (["--model", f"{MODULE}:tiny", "--learning-rate", "inf"], "--learning-rate inf is out of range"),
+        (["--model", f"{MODULE}:tiny", "--weight-decay", "inf"], "--weight-decay inf is out of range"),
+        (["--model", f"{MODULE}:tiny", "--weight-decay", "-1"], "--weight-decay -1.0 is out of range"),
+        (["--model", f"{MODULE}:tiny", "--minutes", "inf"], "a budget of inf seconds is not positive and finite"),
         (["--model", f"{MODULE}:tiny", "--label-smoothing", "1"], "--label-smoothing 1.0 is out of range"),
         (["--model", f"{MODULE}:tiny", "--seed", "-1"], "--seed -1 is out of range"),
         (["--model", f"{MODULE}:tiny", "--steps", "1", "--epochs", "1"], "a budget is one of"),
@@ -57,8 +67,14 @@ def test_models_and_seeds_in_one_table_and_again_from_the_store(
     monkeypatch.setattr(cost, "PROTOCOL", SHORT)
     words = ["classify", "--model", f"{MODULE}:tiny", f"{MODULE}:patched", "--seed", "0", "1", "--steps", "2"]
     words += ["--points", "64", "--cost-points", "64", "128", "--threads", "1", "--results", str(tmp_path)]
+    loaded, tried, load, build = list[str](), list[str](), source.load, run.require_buildable
+    monkeypatch.setattr(source, "load", lambda spec, *rest: loaded.append(spec) or load(spec, *rest))
+    monkeypatch.setattr(run, "require_buildable", lambda planned: tried.append(planned.model) or build(planned))
     code, out, err = harness(*words, capsys=capsys)
     assert code == 0, err
+    # Once for both models and both seeds, and once for each model.
+    assert loaded == ["shapes"]
+    assert tried == [f"{MODULE}:tiny", f"{MODULE}:patched"]
     assert "no --data given" in err
     assert len(Store(tmp_path, CLASSIFICATIONS).latest()) == 4
     assert "OA|data:shapes|points:64|test:40" in out
@@ -75,6 +91,18 @@ def test_comparing_what_is_not_stored(tmp_path: Path, capsys: pytest.CaptureFixt
     Store(tmp_path, CLASSIFICATIONS).append(record())
     words = ["compare", "classify", "--results", str(tmp_path), "--model", "mamba3d"]
     require_refused(words, "no run of 'mamba3d' is stored. Did you mean: mamba3d-xs", capsys)
+
+
+def test_what_drawing_warns_of_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def draw(records: object, say: object) -> dict[str, bytes]:
+        warnings.warn("a glyph is missing", stacklevel=1)
+        return {}
+
+    Store(tmp_path, CLASSIFICATIONS).append(record())
+    monkeypatch.setattr(plot, "draw", draw)
+    assert "note: a glyph is missing" in harness("compare", "classify", "--results", tmp_path, capsys=capsys)[2]
 
 
 def test_a_results_folder_that_is_a_file_ends_with_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,6 +145,14 @@ def test_streaming_by_windows_and_by_steps() -> None:
     assert "frames that have not come yet" in part["error"]
 
 
+def test_a_compiled_stream_begins_anew_before_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled is the step alone, and the step that compiled it is none of the stream's."""
+    monkeypatch.setattr(worker, "_compile", lambda function: function)
+    part = found("timing", HERE + "stepping", streaming=True, compiled=True)
+    assert part["output_difference"] < 1e-6
+    assert part["timing"]["verdict"] != "INVALID"
+
+
 def test_weights_are_seeded() -> None:
     weights = [found("probe", HERE + "revealing", seed=seed)["warnings"] for seed in (0, 0, 1)]
     assert weights[0] == weights[1] != weights[2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
 from harness.errors import BadInput
@@ -14,8 +17,10 @@ def test_shares() -> None:
     assert Budget(seconds=60).spent(5, 45.0, 7) == 0.75
 
 
-@pytest.mark.parametrize("given", [{}, {"steps": 1, "epochs": 1}, {"steps": 0}, {"seconds": -1.0}, {"epochs": -3}])
-def test_exactly_one_and_positive(given: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "given", [{}, {"steps": 1, "epochs": 1}, {"steps": 0}, {"seconds": -1.0}, {"seconds": math.inf}, {"epochs": -3}]
+)
+def test_exactly_one_and_positive(given: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="budget"):
         Budget(**given)
 

@@ -72,3 +72,16 @@ def test_a_state_of_another_scan_is_refused() -> None:
     u, delta, A, *rest = random_inputs(1, 1, 4, 3, 6)
     with pytest.raises(ValueError, match=r"state of shape \(1, 4, 3\)"):
         continue_scan(u.new_zeros(1, 4, 2), u, delta, A, *rest)
+
+
+def test_transformed_functions_walk_the_recurrence() -> None:
+    tensors = [tensor.detach() for tensor in random_inputs(2, 1, 4, 3, 5)]
+    u, *rest = tensors
+    zeros = u.new_zeros(1, 4, 3)
+
+    def scan(one: Tensor, delta: Tensor, B: Tensor, C: Tensor) -> Tensor:
+        return continue_scan(zeros, one[None], delta[None], rest[1], B[None], C[None], rest[4], rest[5])[0][0]
+
+    mapped = torch.vmap(scan)(u, rest[0], rest[2], rest[3])
+    expected = torch.stack([scan(u[i], rest[0][i], rest[2][i], rest[3][i]) for i in range(2)])
+    assert relative_error(mapped, expected) < 1e-12
