@@ -37,6 +37,7 @@ _KIND_FORWARDS, _KIND_SECONDS = 7, 1.0
 
 Call = Callable[[], Tensor]
 
+
 class Unsupported(Exception):
     """The model, or this machine, cannot do what the point asks."""
 
