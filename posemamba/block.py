@@ -21,13 +21,12 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from posemamba import native
 from posemamba.config import PoseMambaConfig
 from posemamba.cross_scan import cross_scan, walks
 from posemamba.orders import to_plane, to_sequences
-from posemamba.scan import is_abstract, is_watched, selective_scan
+from posemamba.scan import is_abstract, is_watched, runs_forwards, selective_scan
 
 BLOCK_NORM_EPS = 1e-6
 #: Mamba's range of step sizes at the start of training (Gu and Dao, 2023, section 3.6).
@@ -115,7 +114,7 @@ class SpatioTemporalScan(nn.Module):
             and not (needs_gradient and self.limbs is not None and config.scan_gradient == "authors")
             and not is_abstract(plane)
             and not is_watched()
-            and forward_ad._current_level < 0  # it has no derivative forwards
+            and not runs_forwards()
             and not _is_exporting()
         )
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from posemamba.scan import cost as _cost  # noqa: F401  registers formulas
 from posemamba.scan import mamba_ssm, operator, reference
 from posemamba.scan.backend import BACKENDS, available, resolve
-from posemamba.scan.observation import is_abstract, is_transformed, is_watched
+from posemamba.scan.observation import is_abstract, is_transformed, is_watched, runs_forwards
 from posemamba.scan.stream import continue_scan
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "is_transformed",
     "is_watched",
     "resolve",
+    "runs_forwards",
     "selective_scan",
 ]
 
@@ -51,6 +52,7 @@ def selective_scan(
     delta_bias   (K*D,)        added to delta, then softplus where ``delta_softplus``
     backend      one of ``BACKENDS`` or ``auto`` (see :func:`resolve`)
 
+    Under derivatives that are carried along forwards (jvp) the recurrence is walked, whichever backend was asked for.
     Returns y (B, K*D, L) in the dtype of u. Half precision is widened to float32 inside, except by mamba-ssm.
     Layout and meaning of the arguments are those of mamba-ssm's ``selective_scan_fn``.
 
@@ -73,7 +75,7 @@ def selective_scan(
     dtype = torch.promote_types(u.dtype, torch.float32)
     required = (u.to(dtype), delta.to(dtype), A.to(dtype), B.to(dtype), C.to(dtype))
     optional = (None if D is None else D.to(dtype), None if delta_bias is None else delta_bias.to(dtype))
-    if name == "reference" and not watched:
+    if runs_forwards() or (name == "reference" and not watched):
         return reference.selective_scan(*required, *optional, delta_softplus).to(u.dtype)
     y, _ = operator.selective_scan(*required, *optional, delta_softplus, backend, needs_gradient)
     return y.to(u.dtype)

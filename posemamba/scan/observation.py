@@ -27,6 +27,11 @@ def is_watched() -> bool:
     return not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
 
 
+def runs_forwards() -> bool:
+    """Whether derivatives are carried along forwards (jvp), which an operator without a rule for it would drop."""
+    return forward_ad._current_level >= 0
+
+
 def is_transformed() -> bool:
-    """Whether functions are being transformed (vmap, jvp, grad) or gradients run forwards."""
-    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+    """Whether functions are being transformed (vmap, jvp, grad) or derivatives carried along forwards."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or runs_forwards()
