@@ -1,6 +1,6 @@
 # make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
 # make figures: the committed measurements' tables and figures.
-# make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data.
+# make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,7 @@ bench-harness: $(VENV)/.installed
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/repeatability.py
+	$(BIN)/python -m benchmarks.streaming
 
 # The figures and tables of every committed measurement, made again from its rows.
 figures: $(VENV)/.installed

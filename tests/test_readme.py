@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = "| lifter | T | printed |"
@@ -47,3 +48,11 @@ def test_parameters_are_those_of_the_committed_table() -> None:
             assert everything in {f"{row['everything']:.4g} M" for row in of_system}, system
         if printed:
             assert printed in {f"{row['printed']} M" for row in of_system}, system
+
+
+def test_the_stream_that_it_shows_runs() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    assert scope["pose"].shape == (1, 17, 3)

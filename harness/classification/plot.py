@@ -75,5 +75,6 @@ def _scale_by_factors(axes: Axes, name: Literal["x", "y"]) -> None:
     axes.set(**{f"{name}scale": "log"})
     axis = axes.xaxis if name == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(lambda value, _: tick(value))
+    # Where there are too few of these ticks matplotlib puts others between, which tick would round.
+    axis.set_major_formatter(lambda value, _: tick(value) if value >= 1000 else f"{value:g}")
     axis.set_minor_locator(NullLocator())
