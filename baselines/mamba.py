@@ -10,46 +10,30 @@ read in both directions as in Zhu et al., "Vision Mamba", arXiv 2401.09417, algo
     out  = W_out (y * SiLU(z))
 
 B batch, L tokens, C channels (``dim``), D inner channels, N states, R step rank, W width of the convolution.
-Token by token, ``step_frame`` gives what ``forward`` gives for the whole sequence, and keeps a state of constant size.
 """
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from posemamba.scan import continue_scan, selective_scan
-
-#: Mamba's range of step sizes at the start of training (section 3.6).
-STEP_MIN, STEP_MAX, STEP_FLOOR = 1e-3, 1e-1, 1e-4
-
-
-class SSMState(NamedTuple):
-    """What a stream remembers: the convolution's last inputs (B, D, W - 1) and the hidden states (B, D, N)."""
-
-    window: Tensor
-    hidden: Tensor
+from posemamba.scan import initialise, selective_scan
 
 
 class SelectiveSSM(nn.Module):
-    """Convolution, SiLU, selection and scan, not yet gated: (B, L, D) -> (B, L, D), each token from those up to it.
-
-    step_rank: R; None is Mamba's at expansion 2, a thirty-second of the inner width and a sixteenth of the model's.
-    """
+    """Convolution, SiLU, selection and scan, not yet gated: (B, L, D) -> (B, L, D), each token from those up to it."""
 
     #: Which of posemamba.scan's backends computes the scan.
     scan_backend: ClassVar[str] = "auto"
 
-    def __init__(
-        self, inner_dim: int, *, state_dim: int = 16, convolution_width: int = 4, step_rank: int | None = None
-    ) -> None:
+    def __init__(self, inner_dim: int, *, step_rank: int, state_dim: int = 16, convolution_width: int = 4) -> None:
         super().__init__()
         self.state_dim = state_dim
-        self.step_rank = math.ceil(inner_dim / 32) if step_rank is None else step_rank
+        self.step_rank = step_rank
         self.convolution = nn.Conv1d(
             inner_dim, inner_dim, convolution_width, groups=inner_dim, padding=convolution_width - 1
         )
@@ -57,16 +41,7 @@ class SelectiveSSM(nn.Module):
         self.step = nn.Linear(self.step_rank, inner_dim)
         self.A_log = nn.Parameter(torch.empty(inner_dim, state_dim))
         self.skip = nn.Parameter(torch.ones(inner_dim))
-        self.reset_parameters()
-
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Mamba's initialisation of step and A; the rest keeps PyTorch's."""
-        self.step.weight.uniform_(-(self.step_rank**-0.5), self.step_rank**-0.5)
-        step = torch.empty_like(self.step.bias).uniform_(math.log(STEP_MIN), math.log(STEP_MAX)).exp()
-        step.clamp_(min=STEP_FLOOR)
-        self.step.bias.copy_(step + torch.log(-torch.expm1(-step)))  # the inverse of softplus
-        self.A_log.copy_(torch.arange(1, self.state_dim + 1, dtype=self.A_log.dtype).log().expand_as(self.A_log))
+        initialise(self.step.weight, self.step.bias, self.A_log)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, D) -> (B, L, D)."""
@@ -75,19 +50,6 @@ class SelectiveSSM(nn.Module):
         # Transposed and not copied: the native kernel reads arrays that lie token by token as they are.
         y = selective_scan(u.transpose(1, 2), step, self.rate(), B, C, self.skip, self.step.bias, delta_softplus=True)
         return y.transpose(1, 2)  # (B, L, D)
-
-    def step_frame(self, x: Tensor, state: SSMState | None) -> tuple[Tensor, SSMState]:
-        """The next token (B, D) of every sequence -> (B, D) and the state after it; None before the first one."""
-        state = self._initial(x) if state is None else state
-        window = torch.cat((state.window, x.unsqueeze(-1)), dim=-1)  # (B, D, W)
-        convolved = (window * self.convolution.weight.squeeze(1)).sum(-1)  # (B, D)
-        assert self.convolution.bias is not None
-        u = functional.silu(convolved + self.convolution.bias).unsqueeze(1)  # (B, 1, D)
-        step, B, C = self._select(u)
-        y, hidden = continue_scan(
-            state.hidden, u.transpose(1, 2), step, self.rate(), B, C, self.skip, self.step.bias, delta_softplus=True
-        )
-        return y.squeeze(-1), SSMState(window[..., 1:], hidden)
 
     def _convolve(self, x: Tensor) -> Tensor:
         """The causal convolution: (B, L, D) -> (B, L, D)."""
@@ -109,11 +71,6 @@ class SelectiveSSM(nn.Module):
         """A (D, N): the rate of decay of every state, in float32 at least."""
         return -torch.exp(self.A_log.to(torch.promote_types(self.A_log.dtype, torch.float32)))
 
-    def _initial(self, x: Tensor) -> SSMState:
-        window = x.new_zeros(*x.shape, self.convolution.kernel_size[0] - 1)  # (B, D, W - 1)
-        hidden = torch.zeros(*x.shape, self.state_dim, dtype=torch.promote_types(x.dtype, torch.float32))  # (B, D, N)
-        return SSMState(window, hidden.to(x.device))
-
 
 class Mamba(nn.Module):
     """Mamba's mixer: (B, L, C) -> (B, L, C), each token from those up to it."""
@@ -131,12 +88,6 @@ class Mamba(nn.Module):
         """(B, L, C) -> (B, L, C)."""
         features, gate = self.input_projection(tokens).chunk(2, dim=-1)  # (B, L, D) twice
         return self.output_projection(self.ssm(features) * functional.silu(gate))
-
-    def step_frame(self, token: Tensor, state: SSMState | None) -> tuple[Tensor, SSMState]:
-        """The next token (B, C) of every sequence -> (B, C) and the state after it; None before the first one."""
-        features, gate = self.input_projection(token).chunk(2, dim=-1)  # (B, D) twice
-        y, state = self.ssm.step_frame(features, state)
-        return self.output_projection(y * functional.silu(gate)), state
 
 
 class BidirectionalMamba(nn.Module):

@@ -21,13 +21,18 @@ from harness.measurement.fresh_process import Result, Task
 STEP, WINDOW = "step", "window for every frame"
 #: How often a long stream is looked at; the first part of it warms up.
 LOOKS = 100
+#: Frames over which a stream is compared with the clip before anything is timed.
+_COMPARED = 27
 
 
 def build(model: str, frames: int) -> nn.Module:
-    """``model`` in evaluation, weights by chance. Raises BadInput where it has no stream."""
+    """``model`` in evaluation, weights by chance. Raises BadInput where it has no stream, or another than its clip."""
     built = lifter.build(Form(model), frames).eval()
     if not contract.streams(built):
         raise BadInput(f"{model} takes no stream: it reads later frames, or has no step; see harness show {model}")
+    gap = contract.stream_gap(built, lifter.clips(model, 1, min(frames, _COMPARED)))
+    if not gap < contract.STREAM_TOLERANCE:
+        raise BadInput(f"{model} gives other poses as a stream than for the clip, by {gap:.0e}; see harness check")
     return built
 
 

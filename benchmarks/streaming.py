@@ -57,6 +57,7 @@ def long_section() -> Section:
         Column("frames", lambda row: f"{row['frames']:,}"),
         Column("state KiB", lambda row: f"{row['state_bytes'] / KIB:,.0f}"),
         Column("growth KiB", lambda row: f"{row['growth_bytes'] / KIB:,.0f}"),
+        Column("of it in the second half", lambda row: f"{_late_growth_bytes(row) / KIB:,.0f}"),
         Column("early ms", lambda row: f"{row['early_ms']:.3g}"),
         Column("late ms", lambda row: f"{row['late_ms']:.3g}"),
     )
@@ -65,6 +66,11 @@ def long_section() -> Section:
         "end; early and late are the mean time of a frame in the second and in the last hundredth."
     )
     return Section("Long streams", columns, remark)
+
+
+def _late_growth_bytes(row: Row) -> int:
+    resident = row["resident_bytes"]
+    return int(resident[-1] - resident[len(resident) // 2 - 1])
 
 
 def _way(row: Row) -> str:

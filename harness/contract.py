@@ -21,6 +21,8 @@ from harness.data.clips import Cutting, overlap_last, sliding, whole
 from harness.data.skeleton import JOINT_COUNT
 from harness.errors import BadInput, suggestion
 
+#: How far a stream may be from the clip, see ``stream_gap``.
+STREAM_TOLERANCE = 1e-5
 WINDOWS = ("auto", "overlap-last", "sliding", "whole")
 
 
@@ -225,7 +227,11 @@ def _other_frames(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
     return came == tried, f"{stated.other_frames} stated; {seen or 'nothing to try'}"
 
 
-def _streams(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
+def stream_gap(model: nn.Module, clips: Tensor) -> float:
+    """How far its stream of ``clips`` (B, T, J, C), frame by frame, is from its answer to them as clips.
+
+    The largest difference, over the largest answer where that is above 1; for a model that streams, in eval mode.
+    """
     poses: list[Tensor] = []
     state: object = None
     with torch.no_grad():
@@ -233,8 +239,12 @@ def _streams(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
             pose, state = model.step(frame, state)  # type: ignore[operator]
             poses.append(pose)
         whole = model(clips)
-    gap = float((torch.stack(poses, dim=1) - whole).abs().max()) / max(1.0, float(whole.abs().max()))
-    return gap < 1e-5, f"frame by frame and as a clip differ by at most {gap:.1e}"
+    return float((torch.stack(poses, dim=1) - whole).abs().max()) / max(1.0, float(whole.abs().max()))
+
+
+def _streams(model: nn.Module, clips: Tensor) -> tuple[bool, str]:
+    gap = stream_gap(model, clips)
+    return gap < STREAM_TOLERANCE, f"frame by frame and as a clip differ by at most {gap:.1e}"
 
 
 def _reloadable(model: nn.Module) -> tuple[bool, str]:

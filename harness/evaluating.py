@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness import config as configuration
-from harness import contract, data, environment, models
+from harness import contract, data, environment, models, recorded_run
 from harness import weights as checkpoints
 from harness.assessment import assess, cutting, describe, require_fitting, require_precision
 from harness.config import AUTO, RunConfig
@@ -77,7 +76,7 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         raise BadInput(f"{config.data} has no test sequences to score")
     require_fitting(dataset, config, space)
     model.to(config.device)
-    started = _now()
+    started = recorded_run.now()
     record = {
         "id": f"evaluation-{config.run_id()}-{space.name}-{loaded.sha256[:8]}",
         "config": {**config.as_dict(), "budget": None, "recipe": None, "learning_rate": None, "batch_size": None},
@@ -91,13 +90,9 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         "status": "ok",
     }
     record["warnings"] = [*loaded.notes, *said, *record["warnings"]]
-    record["finished"] = _now()
+    record["finished"] = recorded_run.now()
     store.append(record)
     return record
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _space_of(loaded: checkpoints.Loaded, stated: contract.Contract) -> str:

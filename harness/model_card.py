@@ -133,7 +133,7 @@ def _counts(counted: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _recipe(name: str | None) -> list[tuple[str, str]]:
     if name is None:
-        return [("none", "nothing was published that it could be; --recipe common")]
+        return [("none", "none is published for it; --recipe common")]
     chosen = recipe(name)
     steps = f"{chosen.optimizer}, {chosen.learning_rate:g}, {chosen.batch_size} clips a step, {chosen.epochs} epochs"
     return [(f"--recipe {name}", f"{steps}; {chosen.source}")]

@@ -13,19 +13,18 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from harness import allocator, atomic_file, contract, data, environment, lock, models
+from harness import allocator, atomic_file, contract, data, environment, lock, models, recorded_run
 from harness.assessment import assess, cutting, describe, require_fitting, require_precision
 from harness.config import AUTO, RunConfig
 from harness.data.normalise import TargetSpace, target_space
 from harness.data.sequence import Dataset
-from harness.errors import BadInput, Interrupted, is_out_of_memory
+from harness.errors import BadInput
 from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
 from harness.store.store import Store
@@ -64,24 +63,11 @@ def run(config: RunConfig, results: Path, say: Say, again: bool = False) -> dict
         prepared = prepare(config, results, say)
         if again:
             checkpoint.clear(folder)
-        elif (finished := _finished(prepared, store)) is not None:
+        elif (finished := recorded_run.finished(store, config.run_id(), prepared.described, config.data)) is not None:
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
             return finished
         say(f"{config.run_id()}: {config.model} on {config.data}, T = {config.frames}, {config.budget}")
         return _run_and_record(prepared, folder, store, say)
-
-
-def _finished(prepared: Prepared, store: Store) -> dict[str, Any] | None:
-    """The stored record of this very run, or None. Raises BadInput if it was made on data that has changed since."""
-    record = store.find(prepared.config.run_id())
-    if record is None or record["status"] != "ok":
-        return None
-    if record["data"] != prepared.described:
-        raise BadInput(
-            f"{record['id']} is finished, but {prepared.config.data} has changed since; repeat it with --again, "
-            "or use another --results folder"
-        )
-    return record
 
 
 def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
@@ -160,28 +146,16 @@ def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) ->
     record = _opening(prepared)
     described = json.dumps(prepared.config.as_dict(), indent=2, sort_keys=True) + "\n"
     atomic_file.write(folder / "config.json", described.encode())
-    try:
+    with recorded_run.recording(record, store):
         progress = _train(prepared, folder)
         record |= _training_entry(prepared, progress)
-        record["weights"] = _keep_weights(prepared, folder)
+        content = {"config": prepared.config.as_dict(), "space": prepared.space.name}
+        record["weights"] = recorded_run.keep_weights(folder, {"model": prepared.model.state_dict(), **content})
         record |= assess(prepared.model, prepared.dataset, prepared.config, prepared.space, say)
         record["warnings"] = [*prepared.warnings, *record["warnings"]]
         record["cost"]["train_frames_per_s"] = record["training"]["frames_per_s"]
-        record["status"] = "ok"
-    except BaseException as error:
-        record["status"], record["error"] = _status(error), str(error) or type(error).__name__
-        raise
-    finally:
-        record["finished"] = _now()
-        store.append(record)
     checkpoint.clear(folder)
     return record
-
-
-def _status(error: BaseException) -> str:
-    if isinstance(error, (Interrupted, KeyboardInterrupt)):
-        return "interrupted"
-    return "oom" if is_out_of_memory(error) else "failed"
 
 
 def _opening(prepared: Prepared) -> dict[str, Any]:
@@ -192,15 +166,11 @@ def _opening(prepared: Prepared) -> dict[str, Any]:
         "config": config.as_dict(),
         "config_hash": config.digest(),
         "seed": config.seed,
-        "started": _now(),
+        "started": recorded_run.now(),
         "environment": environment.capture(config.precision),
         "data": prepared.described,
         "warnings": [*prepared.warnings, *dataset.notes],
     }
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _train(prepared: Prepared, folder: Path) -> Progress:
@@ -239,17 +209,6 @@ def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         "curve": progress.curve,
     }
     return {"training": entry}
-
-
-def _keep_weights(prepared: Prepared, folder: Path) -> dict[str, str]:
-    content = {
-        "model": prepared.model.state_dict(),
-        "config": prepared.config.as_dict(),
-        "space": prepared.space.name,
-    }
-    path, sha256 = checkpoint.save_weights(folder, content)
-    # Relative to the results folder, so that the folder can be moved.
-    return {"path": path.relative_to(folder.parent.parent).as_posix(), "sha256": sha256}
 
 
 def plan(prepared: Prepared, say: Say) -> None:

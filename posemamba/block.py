@@ -15,7 +15,6 @@ B batch, T frames, J joints, C channels (``dim``), D inner channels, K scans, N 
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -26,11 +25,9 @@ from posemamba import native
 from posemamba.config import PoseMambaConfig
 from posemamba.cross_scan import cross_scan, walks
 from posemamba.orders import to_plane, to_sequences
-from posemamba.scan import is_abstract, is_watched, runs_forwards, selective_scan
+from posemamba.scan import initialise, is_abstract, is_watched, runs_forwards, selective_scan
 
 BLOCK_NORM_EPS = 1e-6
-#: Mamba's range of step sizes at the start of training (Gu and Dao, 2023, section 3.6).
-STEP_MIN, STEP_MAX, STEP_FLOOR = 1e-3, 1e-1, 1e-4
 
 
 class SpatioTemporalScan(nn.Module):
@@ -56,14 +53,9 @@ class SpatioTemporalScan(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Mamba's initialisation of what is special to the SSM; the rest keeps PyTorch's, as with the authors."""
-        inner, rank = self.step_weight.shape[1:]
+        inner = self.selection_weight.shape[-1]
         self.selection_weight.uniform_(-(inner**-0.5), inner**-0.5)
-        self.step_weight.uniform_(-(rank**-0.5), rank**-0.5)
-        step = torch.empty_like(self.step_bias).uniform_(math.log(STEP_MIN), math.log(STEP_MAX)).exp()
-        step.clamp_(min=STEP_FLOOR)
-        self.step_bias.copy_(step + torch.log(-torch.expm1(-step)))  # the inverse of softplus
-        states = torch.arange(1, self.A_log.shape[1] + 1, dtype=self.A_log.dtype, device=self.A_log.device)
-        self.A_log.copy_(states.log().expand_as(self.A_log))
+        initialise(self.step_weight, self.step_bias, self.A_log)
         self.skip.fill_(1.0)
 
     def forward(self, x: Tensor) -> Tensor:

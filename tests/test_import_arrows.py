@@ -76,16 +76,20 @@ ALLOWED: dict[str, set[str]] = {
         "harness.measurement", "harness.precision",
     },
     "harness.classification": {
+        "harness.recorded_run",
         "harness.models", "harness.options", "harness.devices", "harness.environment", "harness.allocator",
         "harness.lock", "harness.data", "harness.training", "harness.measurement", "harness.store",
         "harness.reporting",
     },
+    "harness.recorded_run": {"harness.store", "harness.training"},
     "harness.run": {
+        "harness.recorded_run",
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
         "harness.data", "harness.evaluation", "harness.training", "harness.measurement", "harness.store",
         "harness.allocator", "harness.lock",
     },
     "harness.evaluating": {
+        "harness.recorded_run",
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
         "harness.data", "harness.training", "harness.store", "harness.weights", "harness.precision",
     },

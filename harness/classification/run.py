@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import allocator, atomic_file, environment, lock, models
+from harness import allocator, atomic_file, environment, lock, models, recorded_run
 from harness.classification import cost, floors, point_model, predict, scores, source
 from harness.classification.cloud_set import CloudSet
 from harness.classification.config import ClassificationConfig
 from harness.classification.predict import Logits
 from harness.classification.training_clouds import TrainingClouds
-from harness.errors import BadInput, Interrupted, is_out_of_memory
+from harness.errors import BadInput
 from harness.progress import ProgressLine, Say, warnings_said
 from harness.store.classification import CLASSIFICATIONS
 from harness.store.store import Store
@@ -62,7 +61,7 @@ def run(
         prepared = _prepare(config, results, say, load)
         if again:
             checkpoint.clear(folder)
-        elif (finished := _finished(prepared, store)) is not None:
+        elif (finished := recorded_run.finished(store, config.run_id(), prepared.described, config.data)) is not None:
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
             if missing := set(config.cost_points) - set(finished["config"]["cost_points"]):
                 say(f"its cost was not measured at {', '.join(map(str, sorted(missing)))} points; that needs --again")
@@ -109,27 +108,16 @@ def _describe(data: CloudSet, spec: str) -> dict[str, Any]:
     }
 
 
-def _finished(prepared: Prepared, store: Store) -> dict[str, Any] | None:
-    record = store.find(prepared.config.run_id())
-    if record is None or record["status"] != "ok":
-        return None
-    if record["data"] != prepared.described:
-        raise BadInput(
-            f"{record['id']} is finished, but {prepared.config.data} has changed since; repeat it with --again, "
-            "or use another --results folder"
-        )
-    return record
-
-
 def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) -> dict[str, Any]:
     config = prepared.config
     record = _opening(prepared)
     described = json.dumps(config.as_dict(), indent=2, sort_keys=True) + "\n"
     atomic_file.write(folder / "config.json", described.encode())
-    try:
+    with recorded_run.recording(record, store):
         progress = _train(prepared, folder)
         record["training"] = _training_entry(prepared, progress)
-        record["weights"] = _keep_weights(prepared, folder)
+        content = {"model": prepared.model.state_dict(), "config": config.as_dict()}
+        record["weights"] = recorded_run.keep_weights(folder, content)
         found = _predict(prepared)
         record |= _scored(prepared, found)
         record["warnings"] += _doubts(prepared, record, found, say)
@@ -137,13 +125,6 @@ def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) ->
         costs, doubts = _cost(prepared, progress, say)
         record["cost"] = costs
         record["warnings"] += doubts
-        record["status"] = "ok"
-    except BaseException as error:
-        record["status"], record["error"] = _status(error), str(error) or type(error).__name__
-        raise
-    finally:
-        record["finished"] = _now()
-        store.append(record)
     checkpoint.clear(folder)
     return record
 
@@ -156,21 +137,11 @@ def _opening(prepared: Prepared) -> dict[str, Any]:
         "config": config.as_dict(),
         "config_hash": config.digest(),
         "seed": config.seed,
-        "started": _now(),
+        "started": recorded_run.now(),
         "environment": environment.capture(),
         "data": prepared.described,
         "warnings": list(prepared.warnings),
     }
-
-
-def _status(error: BaseException) -> str:
-    if isinstance(error, (Interrupted, KeyboardInterrupt)):
-        return "interrupted"
-    return "oom" if is_out_of_memory(error) else "failed"
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _train(prepared: Prepared, folder: Path) -> Progress:
@@ -209,13 +180,6 @@ def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         "model_selection": "last step",
         "curve": progress.curve,
     }
-
-
-def _keep_weights(prepared: Prepared, folder: Path) -> dict[str, str]:
-    content = {"model": prepared.model.state_dict(), "config": prepared.config.as_dict()}
-    path, sha256 = checkpoint.save_weights(folder, content)
-    # Relative to the results folder, so that the folder can be moved.
-    return {"path": path.relative_to(folder.parent.parent).as_posix(), "sha256": sha256}
 
 
 def _predict(prepared: Prepared) -> Logits:

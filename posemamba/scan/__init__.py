@@ -16,6 +16,7 @@ from torch import Tensor
 from posemamba.scan import cost as _cost  # noqa: F401  registers formulas
 from posemamba.scan import mamba_ssm, operator, reference
 from posemamba.scan.backend import BACKENDS, available, resolve
+from posemamba.scan.initialisation import initialise
 from posemamba.scan.observation import is_abstract, is_transformed, is_watched, runs_forwards
 from posemamba.scan.stream import continue_scan
 
@@ -23,6 +24,7 @@ __all__ = [
     "BACKENDS",
     "available",
     "continue_scan",
+    "initialise",
     "is_abstract",
     "is_transformed",
     "is_watched",

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from benchmarks import stream, streaming
 from benchmarks.stream import STEP, WINDOW
+from benchmarks.streaming import KIB
+from posemamba import PoseMamba
 
 SMALL = ["--threads", "1", "--samples", "1", "--seconds", "0.01", "--frames", "5"]
 MODEL = "posemamba-causal-xs"
@@ -66,6 +68,23 @@ def test_a_state_that_grows_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> Non
     result = stream.long({"model": "growing", "frames": 200, "threads": 1})
     assert result["status"] == "failed"
     assert "the state grows" in result["error"]
+
+
+def test_a_stream_that_is_not_the_clip_is_not_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = PoseMamba.step
+    monkeypatch.setattr(PoseMamba, "step", lambda self, frame, state: step(self, frame, None))
+    assert streaming.main([*SMALL, "--model", MODEL, "--beside", "--long-model"]) == 2
+    assert "gives other poses as a stream than for the clip" in capsys.readouterr().err
+
+
+def test_growth_of_the_second_half() -> None:
+    resident = [100 * KIB + 2 * KIB * look for look in range(4)]
+    row = {"threads": 1, "model": "m", "frames": 4, "state_bytes": KIB, "growth_bytes": 4 * KIB, "early_ms": 1.0}
+    section = streaming.long_section()
+    section.add([{**row, "late_ms": 1.0, "resident_bytes": resident}])
+    assert section.markdown().splitlines()[-1] == "| 1 | m | 4 | 1 | 4 | 4 | 1 | 1 |"
 
 
 def test_a_lifter_without_a_stream_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -280,19 +280,6 @@ def test_a_prediction_that_is_no_number_fails_the_run(tmp_path: Path) -> None:
     assert Store(tmp_path).latest()[0]["status"] == "failed"
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (MemoryError(), "oom"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "oom"),
-        (KeyboardInterrupt(), "interrupted"),
-        (RuntimeError("boom"), "failed"),
-    ],
-)
-def test_statuses(error: BaseException, status: str) -> None:
-    assert run._status(error) == status
-
-
 def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     run.plan(run.prepare(tiny(), tmp_path, said.append), said.append)
