@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ from harness.evaluation.predict import Run
 from harness.evaluation.protocol import Protocol, protocol
 from harness.evaluation.scores import Scores
 from harness.evaluation.signature import Signature
+from harness.evaluation.traces import traces
 from harness.measurement import counts, inference
 from harness.precision import FLOAT32, in_precision
 from harness.progress import ProgressLine, Say
+from harness.traces import Traces
 
 #: Test subjects named one by one in a signature; beyond that their number stands there.
 _NAMED_SUBJECTS = 12
@@ -32,10 +35,17 @@ _NAMED_SUBJECTS = 12
 _FAR_ROOT_MM = 100.0
 
 
-def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace, say: Say) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Assessment:
+    """``entries`` of the record: ``signature``, ``accuracy``, ``floors``, ``beats_floors``, ``cost``, ``warnings``."""
+
+    entries: dict[str, Any]
+    traces: Traces
+
+
+def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace, say: Say) -> Assessment:
     """Score ``model`` on the test sequences by the config's protocol, beside the floors, and count what it costs.
 
-    Returns the record's ``signature``, ``accuracy``, ``floors``, ``beats_floors``, ``cost`` and ``warnings`` entries.
     Raises RunFailed for a prediction that is not a number, naming sequence and frame.
     """
     rules = protocol(config.protocol)
@@ -56,7 +66,7 @@ def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
         warnings.append(f"{scored.p1_mm:.1f} mm does not beat {', '.join(unbeaten)}: it has not learned to lift")
         say(f"{config.model}: {warnings[-1]}")
     signature = _signature(dataset, test, config, space, scored, cutting(model, config).name)
-    return {
+    entries = {
         "signature": {"long": signature.long(), "short": signature.short(), "fields": signature.fields()},
         "accuracy": scored.as_dict(),
         "floors": beside,
@@ -64,6 +74,7 @@ def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
         "cost": cost,
         "warnings": warnings,
     }
+    return Assessment(entries, traces(predictions, test, rules, dataset.joints))
 
 
 def cutting(model: nn.Module, config: RunConfig) -> Cutting:

@@ -70,7 +70,7 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a record."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "budget": self.budget.as_dict()}
 
     def digest(self) -> str:
         """sha256 over every field: two runs with the same digest are the same run.
@@ -168,6 +168,10 @@ def _require_ranges(config: RunConfig) -> None:
     ):
         if word not in known:
             raise BadInput(f"{flag} {word}: {suggestion(word, known)}One of: {', '.join(known)}")
+    if config.budget.core_seconds is not None and config.device != "cpu":
+        raise BadInput(
+            f"--core-minutes counts processor time, which says little of work on {config.device}; use --minutes"
+        )
     if config.xy == "input" and config.detector != "gt":
         raise BadInput("--xy input is published for ground-truth 2D alone; add --detector gt")
 

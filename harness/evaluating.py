@@ -77,8 +77,10 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     require_fitting(dataset, config, space)
     model.to(config.device)
     started = recorded_run.now()
+    run_id = f"evaluation-{config.run_id()}-{space.name}-{loaded.sha256[:8]}"
+    assessed = assess(model, dataset, config, space, say)
     record = {
-        "id": f"evaluation-{config.run_id()}-{space.name}-{loaded.sha256[:8]}",
+        "id": run_id,
         "config": {**config.as_dict(), "budget": None, "recipe": None, "learning_rate": None, "batch_size": None},
         "config_hash": config.digest(),
         "seed": config.seed,
@@ -86,7 +88,8 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         "environment": environment.capture(config.precision),
         "data": describe(dataset, config.data),
         "weights": {"path": str(weights_path), "sha256": loaded.sha256},
-        **assess(model, dataset, config, space, say),
+        **assessed.entries,
+        "traces": recorded_run.keep_traces(results / "runs" / run_id, assessed.traces),
         "status": "ok",
     }
     record["warnings"] = [*loaded.notes, *said, *record["warnings"]]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInput, Interrupted, is_out_of_memory
+from harness.store import traces as trace_file
 from harness.store.schema import Record
 from harness.store.store import Store
+from harness.traces import Traces
 from harness.training import checkpoint
 
 
@@ -55,8 +57,18 @@ def status(error: BaseException) -> str:
 def keep_weights(folder: Path, content: Mapping[str, Any]) -> dict[str, str]:
     """The record's ``weights`` entry of ``content``, saved in the run's ``folder`` (RESULTS/runs/ID)."""
     path, sha256 = checkpoint.save_weights(folder, dict(content))
-    # Relative to the results folder, so that the folder can be moved.
-    return {"path": path.relative_to(folder.parent.parent).as_posix(), "sha256": sha256}
+    return {"path": _in_results(path), "sha256": sha256}
+
+
+def keep_traces(folder: Path, kept: Traces) -> dict[str, str]:
+    """The record's ``traces`` entry of what is ``kept`` of its sequences, saved in the run's folder."""
+    path = folder / trace_file.FILE_NAME
+    return {"path": _in_results(path), "sha256": trace_file.save(path, kept)}
+
+
+def _in_results(path: Path) -> str:
+    """Of a file in RESULTS/runs/ID: relative to the results folder, so that this can be moved."""
+    return path.relative_to(path.parent.parent.parent).as_posix()
 
 
 def now() -> str:

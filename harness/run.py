@@ -151,7 +151,9 @@ def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) ->
         record |= _training_entry(prepared, progress)
         content = {"config": prepared.config.as_dict(), "space": prepared.space.name}
         record["weights"] = recorded_run.keep_weights(folder, {"model": prepared.model.state_dict(), **content})
-        record |= assess(prepared.model, prepared.dataset, prepared.config, prepared.space, say)
+        assessed = assess(prepared.model, prepared.dataset, prepared.config, prepared.space, say)
+        record |= assessed.entries
+        record["traces"] = recorded_run.keep_traces(folder, assessed.traces)
         record["warnings"] = [*prepared.warnings, *record["warnings"]]
         record["cost"]["train_frames_per_s"] = record["training"]["frames_per_s"]
     checkpoint.clear(folder)
@@ -203,6 +205,7 @@ def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
         "steps": progress.step,
         "epochs": progress.step / prepared.clips.batches_per_epoch(config.batch_size),
         "seconds": round(progress.elapsed_s, 2),
+        "core_seconds": round(progress.core_s, 2),
         "batch_size": config.batch_size,
         "frames_per_s": progress.step * clips * answered / progress.elapsed_s,
         "model_selection": "last step",
@@ -216,8 +219,9 @@ def plan(prepared: Prepared, say: Say) -> None:
     config, dataset, clips = prepared.config, prepared.dataset, prepared.clips
     per_epoch = clips.batches_per_epoch(config.batch_size)
     step_s = _seconds_per_step(prepared)
-    if config.budget.seconds is not None:
-        training_s = config.budget.seconds
+    if config.budget.seconds is not None or config.budget.core_seconds is not None:
+        # As if every thread computed all the time.
+        training_s = config.budget.seconds or (config.budget.core_seconds or 0.0) / config.threads
         steps = int(training_s / step_s)
     else:
         steps = config.budget.steps or (config.budget.epochs or 0) * per_epoch

@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.errors": set(),
     "harness.progress": set(),
     "harness.atomic_file": set(),
+    "harness.traces": set(),
     "harness.options": set(),
     "harness.models": {"harness.options"},
     "harness.published": set(),
@@ -102,7 +103,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.__main__": {"harness.cli"},
     "harness": set(),
 }  # fmt: skip
-LEAVES = {"harness.errors", "harness.progress", "harness.atomic_file"}
+LEAVES = {"harness.errors", "harness.progress", "harness.atomic_file", "harness.traces"}
 #: Parts that must work, and start fast, without torch.
 WITHOUT_TORCH = (
     "harness.published",

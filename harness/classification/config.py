@@ -67,7 +67,7 @@ class ClassificationConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a record."""
-        return {**dataclasses.asdict(self), "cost_points": list(self.cost_points)}
+        return {**dataclasses.asdict(self), "budget": self.budget.as_dict(), "cost_points": list(self.cost_points)}
 
     def digest(self) -> str:
         """sha256 over every field but ``cost_points``: two runs with the same digest train and score the same."""

@@ -28,6 +28,9 @@ from harness.cli.root import cli, say
 @click.option("--epochs", type=int, help="Budget in epochs.")
 @click.option("--steps", type=int, help="Budget in steps.")
 @click.option("--minutes", type=float, help="Budget in minutes of training.  [default: the recipe's, else 17 minutes]")
+@click.option(
+    "--core-minutes", type=float, help="Budget in minutes of processor time, all threads together: for shared machines."
+)
 @click.option("--batch-size", type=int, help="Clips a step.  [default: the recipe's]")
 @click.option("--learning-rate", type=float, help="Peak learning rate.  [default: the recipe's]")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True, help="One run for each.")
@@ -54,6 +57,7 @@ def run_command(
     epochs: int | None,
     steps: int | None,
     minutes: float | None,
+    core_minutes: float | None,
     seeds: tuple[int, ...],
     dry_run: bool,
     again: bool,
@@ -71,8 +75,9 @@ def run_command(
         data = config.DEFAULT_DATA
         say("no --data given: using the built-in synthetic motion (--data motion:PATH for real motion)")
     budget = None
-    if (epochs, steps, minutes) != (None, None, None):
-        budget = Budget(epochs, steps, None if minutes is None else minutes * 60)
+    seconds, core_seconds = (None if given is None else given * 60 for given in (minutes, core_minutes))
+    if (epochs, steps, seconds, core_seconds) != (None, None, None, None):
+        budget = Budget(epochs, steps, seconds, core_seconds)
     configs = [
         config.resolve(
             name, options=options.split(pairs), recipe_name=recipe, budget=budget, data=data, seed=seed, **given

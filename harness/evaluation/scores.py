@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from harness.data.normalise import true_poses_mm
 from harness.data.sequence import Sequence
-from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES
+from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES, ROOT
 from harness.errors import BadInput, RunFailed
 from harness.evaluation import metrics
+from harness.evaluation.distribution import Distribution, distribution
 from harness.evaluation.predict import Run
 from harness.evaluation.protocol import PROTOCOLS, Protocol
 
@@ -38,6 +39,7 @@ class Scores:
 
     per_action   action -> p1_mm, p2_mm, frames, and with PCK its pck150_percent and auc_percent
     per_joint    joint -> p1_mm; the pelvis is the root and 0
+    distribution how the errors are spread
     per_sequence one entry a sequence: sequence, take, action, frames, p1_mm, p2_mm
     acceleration_motionagformer_mm_per_frame2  as published by MotionAGFormer: the mean over the frames of every clip,
                  of which the last two have none and count as 0
@@ -55,6 +57,7 @@ class Scores:
     auc_percent: float | None
     frames: int
     missing_truth_frames: int
+    distribution: Distribution
     per_action: dict[str, dict[str, Any]]
     per_joint: dict[str, dict[str, float]]
     per_sequence: list[dict[str, Any]]
@@ -146,6 +149,7 @@ def score(
         auc_percent=_mean_or_none(averaged, lambda error: error.auc),
         frames=sum(error.frames for error in errors),
         missing_truth_frames=sum(error.missing_truth_frames for error in errors),
+        distribution=_distribution(errors, joints),
         per_action={action: _action_entry(group) for action, group in groups.items()},
         per_joint=_per_joint(averaged, joints),
         per_sequence=[_sequence_entry(error) for error in errors],
@@ -321,6 +325,14 @@ def _action_entry(group: list[_SequenceErrors]) -> dict[str, Any]:
         entry["pck150_percent"] = _mean([group], lambda error: error.pck150)
         entry["auc_percent"] = _mean([group], lambda error: error.auc)
     return entry
+
+
+def _distribution(errors: list[_SequenceErrors], joints: tuple[int, ...]) -> Distribution:
+    joints_mm = _Weighed.joined([error.joints_mm for error in errors])
+    frames_mm = _Weighed.joined([error.p1_mm for error in errors])
+    # The pelvis has no error of its own where it is the origin, and would flatter the others' shares.
+    moving = [place for place, joint in enumerate(joints) if joint != ROOT]
+    return distribution(joints_mm.values[:, moving], frames_mm.values, frames_mm.weights)
 
 
 def _per_joint(groups: List[List[_SequenceErrors]], joints: tuple[int, ...]) -> dict[str, dict[str, float]]:

@@ -47,6 +47,7 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     elapsed_s: float = 0.0
+    core_s: float = 0.0
     recent_loss: float = 0.0
     recent_steps: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -73,6 +74,7 @@ class Training:
     save_every_s: float = 60.0
     report: Callable[[Progress, float, float], None] = lambda progress, share, loss: None
     clock: Callable[[], float] = time.monotonic
+    core_clock: Callable[[], float] = time.process_time
 
 
 def train(model: nn.Module, clips: Examples, training: Training) -> Progress:
@@ -110,9 +112,10 @@ def _run(
     interruption: Interruption,
 ) -> None:
     per_epoch = clips.batches_per_epoch(training.batch_size)
-    before_s = progress.elapsed_s
+    before_s, core_before_s = progress.elapsed_s, progress.core_s
     started = saved = training.clock()
-    while (share := training.budget.spent(progress.step, progress.elapsed_s, per_epoch)) < 1:
+    core_started = training.core_clock()
+    while (share := _spent(training, progress, per_epoch)) < 1:
         by_chance = training.recipe.flip == "random"
         epoch = clips.epoch(training.seed, progress.epoch, training.batch_size, by_chance, progress.batch)
         for batch in epoch:
@@ -121,7 +124,8 @@ def _run(
             loss = _step(model, optimizer, batch, training, rate, progress.step)
             _advance(progress, per_epoch)
             progress.elapsed_s = before_s + training.clock() - started
-            share = training.budget.spent(progress.step, progress.elapsed_s, per_epoch)
+            progress.core_s = core_before_s + training.core_clock() - core_started
+            share = _spent(training, progress, per_epoch)
             _note(progress, share, loss, rate)
             training.report(progress, share, loss)
             if interruption.asked:
@@ -133,6 +137,10 @@ def _run(
             if share >= 1:
                 break
     _save(model, optimizer, training, progress)
+
+
+def _spent(training: Training, progress: Progress, per_epoch: int) -> float:
+    return training.budget.spent(progress.step, progress.elapsed_s, progress.core_s, per_epoch)
 
 
 def learning_rate(recipe: Recipe, step: int, epoch: int, share: float) -> float:

@@ -68,7 +68,7 @@ def _no_costs(monkeypatch: pytest.MonkeyPatch) -> None:
 def assessed(dataset: Dataset, model: nn.Module, space: str = "image", **given: Any) -> dict[str, Any]:
     chosen = RunConfig("made:up", frames=9, **given)
     require_fitting(dataset, chosen, TARGET_SPACES[space])
-    return assess(model, dataset, chosen, TARGET_SPACES[space], lambda line: None)
+    return assess(model, dataset, chosen, TARGET_SPACES[space], lambda line: None).entries
 
 
 def test_truth_in_the_image_is_scored_there_and_said() -> None:

@@ -97,3 +97,15 @@ def test_what_is_out_of_range_is_named(given: dict[str, object], message: str) -
         pytest.skip("this machine has a CUDA device")
     with pytest.raises(BadInput, match=message):
         config.resolve("posemamba-s", **{"threads": 1, **given})
+
+
+def test_a_budget_of_processor_time_is_for_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.devices, "resolve", lambda device: "cuda")
+    with pytest.raises(BadInput, match="--core-minutes counts processor time"):
+        config.resolve("posemamba-xs", budget=Budget(core_seconds=60.0))
+
+
+def test_budgets_that_came_later_leave_older_runs_their_ids() -> None:
+    assert "core_seconds" not in config.resolve("posemamba-xs", budget=Budget(steps=5)).as_dict()["budget"]
+    ids = {config.resolve("posemamba-xs", budget=budget).run_id() for budget in (Budget(steps=5), Budget(core_seconds=5.0))}
+    assert len(ids) == 2

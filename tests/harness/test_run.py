@@ -21,6 +21,7 @@ from harness.data import synthetic
 from harness.errors import BadInput, Interrupted, ResultsBusy, RunFailed
 from harness.measurement import inference
 from harness.measurement.timing import Protocol
+from harness.store import traces as trace_file
 from harness.store.store import Store
 from harness.training.budget import Budget
 from posemamba.block import SpatioTemporalBlock
@@ -66,6 +67,11 @@ def test_a_run_is_one_whole_record(tmp_path: Path) -> None:
     assert Store(tmp_path).latest() == [{"schema": 1, **record}]
     assert record["status"] == "ok"
     assert record["training"]["steps"] == 6
+    assert record["training"]["core_seconds"] > 0
+    kept = trace_file.load(tmp_path / record["traces"]["path"], record["traces"]["sha256"])
+    assert [curve.sequence for curve in kept.curves] == [
+        sequence["sequence"] for sequence in record["accuracy"]["per_sequence"]
+    ]
     assert record["accuracy"]["frames"] == record["data"]["test_frames"]
     assert set(record["floors"]) == {"zero_depth", "mean_pose", "linear"}
     assert record["cost"]["by_operator"]["macs_fvcore"]["scan"] > 0

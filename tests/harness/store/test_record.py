@@ -81,7 +81,7 @@ def test_accuracy_without_protocol_or_test_set_is_refused() -> None:
 
 
 def test_figures_have_their_unit_in_the_name() -> None:
-    units = ("_mm", "_mm_per_frame", "_mm_per_frame2", "_mm_per_s2", "_percent")
+    units = ("_mm", "_mm_per_frame", "_mm_per_frame2", "_mm_per_s2", "_percent", "_share[]")
     for path in FIELDS:
         if path.startswith(("accuracy.", "floors.")) and FIELDS[path][0] == "number":
             assert path.endswith(units), path

@@ -240,3 +240,19 @@ def test_another_objective_replaces_the_loss_on_poses(clips: TrainingClips, tmp_
     progress = train(model_of(0), clips, training_in(tmp_path, budget=Budget(steps=2), objective=objective))
     assert seen == [(3, 9, 17, 3)] * 2
     assert {stretch["loss"] for stretch in progress.curve} == {7.0}
+
+
+def test_a_budget_of_processor_time_counts_over_a_resume(tmp_path: Path, clips: TrainingClips) -> None:
+    """Four seconds a step by a clock that waits do not move; the first process is stopped after three steps."""
+    core = iter(range(0, 1000, 4))
+    budget = Budget(core_seconds=26.0)
+
+    def die(progress: Progress, share: float, loss: float) -> None:
+        if progress.step == 4:
+            raise Death
+
+    fixed = {"budget": budget, "core_clock": lambda: float(next(core)), "save_every_s": 0.0}
+    with pytest.raises(Death):
+        train(model_of(0), clips, training_in(tmp_path / "run", report=die, **fixed))
+    progress = train(model_of(0), clips, training_in(tmp_path / "run", **fixed))
+    assert (progress.step, progress.core_s) == (7, 28.0)

@@ -1,0 +1,121 @@
+"""The file of a run's traces (``harness.traces``): a numpy .npz of plain arrays.
+
+For N sequences and E excerpts, texts as arrays of strings:
+
+    sequence, take, action (N,), step_s (N,)         of every test sequence
+    curve_end (N,), curve_p1_mm (bins,)              error curves one after the other: where each ends
+    excerpt (E,)                                     index of the sequence
+    excerpt_reason (E,), start_s (E,), fps (E,)      why it was chosen, from when, poses a second
+    excerpt_end (E,)                                 where each ends in the next two
+    truth, prediction (poses, 17, 3) int16           times ``unit_mm``; -32768: none
+
+The same traces give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import atomic_file
+from harness.errors import BadInput
+from harness.traces import ErrorCurve, Excerpt, Reason, Traces
+
+FILE_NAME = "traces.npz"
+#: Finest step of a stored coordinate; a pose that reaches beyond 3.2 m takes a coarser one.
+UNIT_MM = 0.1
+_NONE, _LARGEST = -32768, 32767
+
+
+def save(path: Path, traces: Traces) -> str:
+    """Write ``traces`` to ``path``; returns the sha256 of the file. Raises CannotWrite."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **_arrays(traces))
+    content = buffer.getvalue()
+    atomic_file.write(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load(path: Path, sha256: str | None = None) -> Traces:
+    """The traces in ``path``. Raises BadInput where they cannot be read, or are not those of ``sha256``."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}") from error
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise BadInput(f"{path} is damaged or of another run: its sha256 is not the recorded {sha256[:12]}…")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return _traces(dict(arrays))
+    except (ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path} holds no traces of a run: {error}") from error
+
+
+def _arrays(traces: Traces) -> dict[str, NDArray[Any]]:
+    curves, excerpts = traces.curves, traces.excerpts
+    names = [curve.sequence for curve in curves]
+    poses = [pose for one in excerpts for pose in (one.truth_mm, one.prediction_mm)]
+    largest = max((float(np.nanmax(np.abs(pose), initial=0.0)) for pose in poses), default=0.0)
+    unit_mm = max(UNIT_MM, largest / _LARGEST)
+    return {
+        "sequence": np.array(names, dtype=str),
+        "take": np.array([curve.take for curve in curves], dtype=str),
+        "action": np.array([curve.action for curve in curves], dtype=str),
+        "step_s": np.array([curve.step_s for curve in curves]),
+        "curve_end": np.cumsum([len(curve.p1_mm) for curve in curves], dtype=np.int64),
+        "curve_p1_mm": np.concatenate([*(curve.p1_mm for curve in curves), np.empty(0, np.float32)]),
+        "excerpt": np.array([names.index(one.sequence) for one in excerpts], dtype=np.int64),
+        "excerpt_reason": np.array([one.reason for one in excerpts], dtype=str),
+        "start_s": np.array([one.start_s for one in excerpts]),
+        "fps": np.array([one.fps for one in excerpts]),
+        "excerpt_end": np.cumsum([len(one.truth_mm) for one in excerpts], dtype=np.int64),
+        "unit_mm": np.array(unit_mm),
+        "truth": _whole([one.truth_mm for one in excerpts], unit_mm),
+        "prediction": _whole([one.prediction_mm for one in excerpts], unit_mm),
+    }
+
+
+def _whole(poses: list[NDArray[np.float32]], unit_mm: float) -> NDArray[np.int16]:
+    joined = np.concatenate([*poses, np.empty((0, 17, 3))])
+    # One frame is wholly there or not at all.
+    known = np.isfinite(joined)
+    return np.where(known, np.rint(np.where(known, joined, 0.0) / unit_mm), _NONE).astype(np.int16)
+
+
+def _traces(arrays: dict[str, NDArray[Any]]) -> Traces:
+    curves = [
+        ErrorCurve(str(sequence), str(take), str(action), float(step_s), values)
+        for sequence, take, action, step_s, values in zip(
+            arrays["sequence"], arrays["take"], arrays["action"], arrays["step_s"],
+            _pieces(arrays["curve_p1_mm"], arrays["curve_end"]), strict=True,
+        )
+    ]  # fmt: skip
+    unit_mm = float(arrays["unit_mm"])
+    truth, prediction = (
+        _pieces(_millimetres(arrays[name], unit_mm), arrays["excerpt_end"]) for name in ("truth", "prediction")
+    )
+    excerpts = [
+        Excerpt(
+            sequence=(curve := curves[index]).sequence, take=curve.take, action=curve.action,
+            reason=cast(Reason, str(reason)), start_s=float(start_s), fps=float(fps), truth_mm=own, prediction_mm=other,
+        )
+        for index, reason, start_s, fps, own, other in zip(
+            arrays["excerpt"].tolist(), arrays["excerpt_reason"], arrays["start_s"], arrays["fps"], truth, prediction,
+            strict=True,
+        )
+    ]  # fmt: skip
+    return Traces(tuple(curves), tuple(excerpts))
+
+
+def _pieces(joined: NDArray[np.float32], ends: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    return np.split(joined, ends[:-1]) if len(ends) else []
+
+
+def _millimetres(whole: NDArray[np.int16], unit_mm: float) -> NDArray[np.float32]:
+    return np.where(whole == _NONE, np.nan, whole * unit_mm).astype(np.float32)

@@ -1,0 +1,50 @@
+"""What is kept of single sequences, so that a report can show where and how a lifter errs: a curve of every sequence,
+and short stretches of a few as poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: ``unusual``: of the test set's most unusual poses, whatever the lifter; ``worst``: of those that it is worst at.
+Reason = Literal["unusual", "worst"]
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorCurve:
+    """``p1_mm`` (bins,) of one sequence over time, one every ``step_s`` seconds; NaN where nothing is scored."""
+
+    sequence: str
+    take: str
+    action: str
+    step_s: float
+    p1_mm: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Excerpt:
+    """A stretch of one sequence from ``start_s`` on at ``fps`` poses a second.
+
+    ``truth_mm`` and ``prediction_mm`` (K, 17, 3), relative to the true and as the predicted pelvis is scored: x to the
+    right, y down, z away from the camera. NaN where there is none.
+    """
+
+    sequence: str
+    take: str
+    action: str
+    reason: Reason
+    start_s: float
+    fps: float
+    truth_mm: NDArray[np.float32]
+    prediction_mm: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Of one run: a curve for every test sequence in their order, and the excerpts."""
+
+    curves: tuple[ErrorCurve, ...]
+    excerpts: tuple[Excerpt, ...]
