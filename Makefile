@@ -1,5 +1,5 @@
 # make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
-# make figures: the committed measurements' tables and figures.
+# make figures: the committed measurements' tables and figures, and the committed runs' reports.
 # make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams.
 PYTHON ?= python3
 VENV ?= .venv
@@ -33,12 +33,17 @@ bench-harness: $(VENV)/.installed
 	$(BIN)/python benchmarks/repeatability.py
 	$(BIN)/python -m benchmarks.streaming
 
-# The figures and tables of every committed measurement, made again from its rows.
+# The figures and tables of every committed measurement, and the report of all committed runs, made again from their
+# rows, byte for byte. A report's figures are in its page; those beside it (figures/) are not committed.
 figures: $(VENV)/.installed
 	set -e; for rows in results/*/measurements.jsonl; do \
 		folder=$$(dirname $$rows); \
 		$(BIN)/harness compare cost --results $$folder --from-frames 243 --out $$folder; \
 		$(BIN)/harness plot all --results $$folder --out $$folder; \
+	done
+	set -e; for records in results/*/records.jsonl; do \
+		folder=$$(dirname $$records); \
+		$(BIN)/harness compare report --results $$folder --out $$folder; \
 	done
 	$(BIN)/harness plot published --results results --out results
 

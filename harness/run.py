@@ -28,10 +28,11 @@ from harness.errors import BadInput
 from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
 from harness.store.store import Store
-from harness.training import activation_checkpointing, checkpoint
+from harness.training import activation_checkpointing, checkpoint, tensorboard_log
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
 from harness.training.loop import Progress, Training, train
+from harness.training.tensorboard_log import TensorBoardLog
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,15 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def run(config: RunConfig, results: Path, say: Say, again: bool = False) -> dict[str, Any]:
+def run(config: RunConfig, results: Path, say: Say, again: bool = False, tensorboard: bool = False) -> dict[str, Any]:
     """Train, evaluate, measure and record; returns the record. A run already finished is returned as it is stored.
 
     ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` forgets an earlier run of this
-    config. Raises what the stages raise, after a record with the status has been stored.
+    config, ``tensorboard`` logs the training beside its weights. Raises what the stages raise, after a record with the
+    status has been stored.
     """
+    if tensorboard:
+        tensorboard_log.require_available()
     store = Store(results)
     store.preflight()
     folder = results / "runs" / config.run_id()
@@ -67,7 +71,8 @@ def run(config: RunConfig, results: Path, say: Say, again: bool = False) -> dict
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
             return finished
         say(f"{config.run_id()}: {config.model} on {config.data}, T = {config.frames}, {config.budget}")
-        return _run_and_record(prepared, folder, store, say)
+        log = TensorBoardLog(folder / "tensorboard", config.as_dict(), say) if tensorboard else None
+        return _run_and_record(prepared, folder, store, say, log)
 
 
 def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
@@ -142,12 +147,14 @@ def build(config: RunConfig) -> nn.Module:
     return model
 
 
-def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) -> dict[str, Any]:
+def _run_and_record(
+    prepared: Prepared, folder: Path, store: Store, say: Say, log: TensorBoardLog | None
+) -> dict[str, Any]:
     record = _opening(prepared)
     described = json.dumps(prepared.config.as_dict(), indent=2, sort_keys=True) + "\n"
     atomic_file.write(folder / "config.json", described.encode())
     with recorded_run.recording(record, store):
-        progress = _train(prepared, folder)
+        progress = _train(prepared, folder, log)
         record |= _training_entry(prepared, progress)
         content = {"config": prepared.config.as_dict(), "space": prepared.space.name}
         record["weights"] = recorded_run.keep_weights(folder, {"model": prepared.model.state_dict(), **content})
@@ -157,6 +164,9 @@ def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) ->
         record["warnings"] = [*prepared.warnings, *record["warnings"]]
         record["cost"]["train_frames_per_s"] = record["training"]["frames_per_s"]
     checkpoint.clear(folder)
+    if log is not None:
+        scores = {f"accuracy/{name}": record["accuracy"][name] for name in ("p1_mm", "p2_mm")}
+        log.scores(progress.step, scores)
     return record
 
 
@@ -175,7 +185,7 @@ def _opening(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _train(prepared: Prepared, folder: Path) -> Progress:
+def _train(prepared: Prepared, folder: Path, log: TensorBoardLog | None = None) -> Progress:
     config = prepared.config
     line = ProgressLine(f"training {config.model} (seed {config.seed})")
     training = Training(
@@ -189,6 +199,7 @@ def _train(prepared: Prepared, folder: Path) -> Progress:
         activation_checkpointing=config.activation_checkpointing,
         save_every_s=float(os.environ.get("HARNESS_SAVE_EVERY_S", "60")),
         report=lambda progress, share, loss: line.update(share, f"step {progress.step}  loss {loss:.4f}"),
+        observe=None if log is None else log.step,
     )
     try:
         return train(prepared.model, prepared.clips, training)

@@ -8,7 +8,17 @@ import traceback
 import click
 
 from harness import threads
-from harness.cli import check, classify, compare, data, listing, measure, plot, run  # noqa: F401  (each adds its commands)
+from harness.cli import (  # noqa: F401  (each adds its commands)
+    check,
+    classify,
+    compare,
+    data,
+    export,
+    listing,
+    measure,
+    plot,
+    run,
+)
 from harness.cli.root import cli, say
 from harness.errors import HarnessError
 
@@ -27,14 +37,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     try:
-        cli.main(args=words, prog_name="harness", standalone_mode=False)
+        ended = cli.main(args=words, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         if "--debug" in words:
             traceback.print_exc()
         say(f"harness: {error}")
         return error.exit_code
-    except click.exceptions.Exit as done:
-        return done.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -46,4 +54,5 @@ def _run(words: list[str]) -> int:
             traceback.print_exc()
         say(f"harness: {type(error).__name__}: {error} (harness --debug shows where)")
         return 1
-    return 0
+    # click hands back the code of ctx.exit; a command that ends by itself gives nothing.
+    return ended if isinstance(ended, int) else 0

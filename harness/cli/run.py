@@ -47,6 +47,7 @@ from harness.cli.root import cli, say
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done and how long it takes.")
+@click.option("--tensorboard", is_flag=True, help="Log the training in RESULTS/runs/ID/tensorboard, too.")
 @click.option("--again", is_flag=True, help="Repeat a run that is already finished, from the start.")
 @results_option
 def run_command(
@@ -60,6 +61,7 @@ def run_command(
     core_minutes: float | None,
     seeds: tuple[int, ...],
     dry_run: bool,
+    tensorboard: bool,
     again: bool,
     results: Path,
     **given: Any,
@@ -67,8 +69,11 @@ def run_command(
     """Train, evaluate and measure each model once for each seed, and store one record each."""
     from harness import config, options, run
     from harness.reporting import table
+    from harness.training import tensorboard_log
     from harness.training.budget import Budget
 
+    if tensorboard:
+        tensorboard_log.require_available()
     require_unlike("--model", names)
     require_unlike("--seed", seeds)
     if data is None:
@@ -93,7 +98,7 @@ def run_command(
         for planned in configs:
             run.plan(run.prepare(planned, results, say), say)
         return
-    records = [run.run(planned, results, say, again) for planned in configs]
+    records = [run.run(planned, results, say, again, tensorboard) for planned in configs]
     click.echo(table.text(records))
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from harness.errors import BadInput
 from harness.store.record import FIELDS as RUN_FIELDS
-from harness.store.schema import ANYTHING, NUMBER, TEXT, WHOLE, YES_NO, Schema, look_up
+from harness.store.schema import ANYTHING, NUMBER, TEXT, WHOLE, YES_NO, Schema
 
 #: What every kind of run has, and what a count holds, wherever it is of one clip or of one cloud.
 _SHARED = ("schema", "status", "error", "started", "finished", "warnings[]", "seed", "environment.*", "weights.")
@@ -25,8 +23,9 @@ def _from_runs() -> dict[str, tuple[str, str]]:
 
 
 FIELDS: Mapping[str, tuple[str, str]] = {
-    **_from_runs(),
+    "schema": RUN_FIELDS["schema"],
     "id": (TEXT, "name of the run, such as mamba3d-xs-p1024-s0-1a2b3c4d; a later record of the same id replaces it"),
+    **_from_runs(),
     "config_hash": (TEXT, "sha256 of config"),
     "config.*": (ANYTHING, "every choice that can change a figure: model, options, data, points (P), budget, …"),
 
@@ -37,8 +36,8 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "data.sampled": (TEXT, "how the points of a cloud were chosen: area, farthest, stored"),
     "data.digest_train": (TEXT, "sha256 of the clouds and labels trained on"),
     "data.digest_test": (TEXT, "sha256 of the clouds and labels evaluated on"),
-    "data.train_clouds": (WHOLE, ""),
-    "data.test_clouds": (WHOLE, ""),
+    "data.train_clouds": (WHOLE, "clouds trained on"),
+    "data.test_clouds": (WHOLE, "clouds evaluated on"),
 
     "signature": (TEXT, "protocol of the accuracy figures; only equal ones may be ranked"),
     "accuracy.overall_percent": (NUMBER, "OA, test clouds of which the class was found"),
@@ -63,12 +62,12 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "cost.by_points[].points": (WHOLE, "P; the rest is of one cloud of so many"),
     "cost.by_points[].macs_fvcore": (WHOLE, "multiply-accumulates of products, convolutions, norms and scans"),
     "cost.by_points[].flops_exact": (WHOLE, "every operation of every operator"),
-    "cost.by_points[].latency_ms": (NUMBER, ""),
-    "cost.by_points[].low_ms": (NUMBER, ""),
-    "cost.by_points[].high_ms": (NUMBER, ""),
-    "cost.by_points[].verdict": (TEXT, ""),
+    "cost.by_points[].latency_ms": (NUMBER, "median duration of one cloud's forward"),
+    "cost.by_points[].low_ms": (NUMBER, "lower end of its 95 % interval"),
+    "cost.by_points[].high_ms": (NUMBER, "upper end"),
+    "cost.by_points[].verdict": (TEXT, "STABLE, NOISY or INVALID"),
     "cost.by_points[].reason": (TEXT, "why"),
-    "cost.by_points[].peak_memory_bytes": (WHOLE, ""),
+    "cost.by_points[].peak_memory_bytes": (WHOLE, "highest during the forward"),
     "cost.by_points[].error": (TEXT, "why there are no figures, or not all"),
 
     "training.recipe.*": (ANYTHING, "optimiser, schedule, augmentation"),
@@ -79,19 +78,11 @@ FIELDS: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-class _ClassificationSchema(Schema):
-    """Accuracy without its protocol and test set is refused."""
-
-    def validate(self, record: Mapping[str, Any]) -> None:
-        super().validate(record)
-        if record.get("accuracy") and not (record.get("signature") and look_up(record, "data.digest_test")):
-            raise BadInput(f"record {record['id']!r} has accuracy without signature and data.digest_test")
-
-
-CLASSIFICATIONS = _ClassificationSchema(
+CLASSIFICATIONS = Schema(
     file_name="classifications.jsonl",
     version=1,
     required=("schema", "id", "status", "config", "config.model", "config.points"),
     fields=FIELDS,
     where="harness/store/classification.py",
+    accuracy_needs=("signature", "data.digest_test"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.store.record import FIELDS as RUN_FIELDS
 from harness.store.schema import ANYTHING, NUMBER, TEXT, WHOLE, YES_NO, Schema
 
 PASSES: Mapping[str, str] = {
@@ -16,6 +17,21 @@ PASSES: Mapping[str, str] = {
     "timing": "durations of the forward in one fresh process: one round",
     "machine": "what the machine itself attains",
 }
+
+#: What harness.measurement.counts.count of one clip holds, here and in the cost of a run.
+_COUNTS = (
+    "params_", "macs_thop", "macs_fvcore", "flops_", "transcendentals", "bytes", "per_frame.", "by_kind.",
+    "by_operator.", "uncounted.", "unseen_by_thop.", "no_training_step", "training_step.", "counted_on.", "frames",
+    "output_frames", "in_channels",
+)  # fmt: skip
+_EARLY = ("cost.macs_fvcore_per_frame",)
+
+
+def _counts() -> dict[str, tuple[str, str]]:
+    starts = tuple(f"cost.{name}" for name in _COUNTS)
+    of_runs = {path: entry for path, entry in RUN_FIELDS.items() if path.startswith(starts) and path not in _EARLY}
+    return {path.replace("cost.", "counts.", 1): entry for path, entry in of_runs.items()}
+
 
 FIELDS: Mapping[str, tuple[str, str]] = {
     "schema": (WHOLE, "version of this table"),
@@ -66,7 +82,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "energy.joules_per_call": (NUMBER, "mean of one forward"),
     "energy.meter": (TEXT, "where the figure comes from"),
 
-    "counts.*": (ANYTHING, "harness.measurement.counts.count of the model, one clip"),
+    **_counts(),
     "kinds.*.calls": (WHOLE, "operators of this kind (harness.measurement.kind) in one forward"),
     "kinds.*.seconds": (NUMBER, "their time in one forward whose operators were timed one by one"),
     "kinds.*.flops": (WHOLE, "their flops_exact, of all clips of the batch"),
@@ -74,7 +90,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "kinds.*.bytes": (WHOLE, "read and written by them, each tensor once"),
 
     "machine.threads": (WHOLE, "CPU threads"),
-    "machine.device": (TEXT, ""),
+    "machine.device": (TEXT, "cpu, cuda, cuda:0"),
     "machine.gemm_flops_per_s": (NUMBER, "highest rate of a float32 matrix product"),
     "machine.copy_bytes_per_s": (NUMBER, "highest rate of a copy, bytes read and written"),
     "machine.exp_per_s": (NUMBER, "highest rate of exponentials, torch.exp or the selective scan, on data in cache"),

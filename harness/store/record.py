@@ -6,10 +6,8 @@ A record is one JSON object; ``RUNS`` says what each of its fields means, in whi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from harness.errors import BadInput
-from harness.store.schema import ANYTHING, NUMBER, TEXT, WHOLE, YES_NO, Schema, look_up
+from harness.store.schema import ANYTHING, NUMBER, TEXT, WHOLE, YES_NO, Schema
 
 FIELDS: Mapping[str, tuple[str, str]] = {
     "schema": (WHOLE, "version of this table"),
@@ -34,9 +32,9 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "data.digest_train": (TEXT, "sha256 of the 2D and 3D arrays trained on"),
     "data.digest_test": (TEXT, "sha256 of the 2D and 3D arrays evaluated on"),
     "data.train_sequences": (WHOLE, "one camera's view of one take is a sequence"),
-    "data.test_sequences": (WHOLE, ""),
-    "data.train_frames": (WHOLE, ""),
-    "data.test_frames": (WHOLE, ""),
+    "data.test_sequences": (WHOLE, "the same of the test set"),
+    "data.train_frames": (WHOLE, "frames of all training sequences"),
+    "data.test_frames": (WHOLE, "frames of all test sequences"),
     "data.notes[]": (TEXT, "what the loader left out, padded or masked"),
 
     "weights.path": (TEXT, "file of the evaluated weights; of a run of ours, relative to the results folder"),
@@ -67,18 +65,18 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "accuracy.distribution.frame_p90_mm": (NUMBER, "the P1 that 90 % of the frames stay below"),
     "accuracy.distribution.frame_p99_mm": (NUMBER, "the same of 99 %"),
     "accuracy.distribution.frame_max_mm": (NUMBER, "of the worst frame"),
-    "accuracy.per_action.*.p1_mm": (NUMBER, ""),
-    "accuracy.per_action.*.p2_mm": (NUMBER, ""),
-    "accuracy.per_action.*.frames": (WHOLE, ""),
-    "accuracy.per_action.*.pck150_percent": (NUMBER, ""),
-    "accuracy.per_action.*.auc_percent": (NUMBER, ""),
+    "accuracy.per_action.*.p1_mm": (NUMBER, "P1 of one action"),
+    "accuracy.per_action.*.p2_mm": (NUMBER, "P2 of it"),
+    "accuracy.per_action.*.frames": (WHOLE, "frames of it that are scored"),
+    "accuracy.per_action.*.pck150_percent": (NUMBER, "protocol 3dhp: joints of it nearer than 150 mm"),
+    "accuracy.per_action.*.auc_percent": (NUMBER, "protocol 3dhp: the same, mean over the thresholds"),
     "accuracy.per_joint.*.p1_mm": (NUMBER, "mean error of one joint"),
     "accuracy.per_sequence[].sequence": (TEXT, "name of the sequence"),
     "accuracy.per_sequence[].take": (TEXT, "name of the take, all cameras together: the unit of resampling"),
-    "accuracy.per_sequence[].action": (TEXT, ""),
-    "accuracy.per_sequence[].frames": (WHOLE, ""),
-    "accuracy.per_sequence[].p1_mm": (NUMBER, ""),
-    "accuracy.per_sequence[].p2_mm": (NUMBER, ""),
+    "accuracy.per_sequence[].action": (TEXT, "what is done in it"),
+    "accuracy.per_sequence[].frames": (WHOLE, "frames of it that are scored"),
+    "accuracy.per_sequence[].p1_mm": (NUMBER, "P1 of it"),
+    "accuracy.per_sequence[].p2_mm": (NUMBER, "P2 of it"),
 
     "traces.path": (TEXT, "errors over time and some poses, relative to the results folder: harness/store/traces.py"),
     "traces.sha256": (TEXT, "its digest"),
@@ -104,8 +102,8 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "cost.no_training_step": (TEXT, "why there is none"),
     "cost.training_step.what": (TEXT, "what one is"),
     "cost.training_step.flops_torch": (WHOLE, "of forward and backward"),
-    "cost.training_step.flops_exact": (WHOLE, ""),
-    "cost.training_step.bytes": (WHOLE, ""),
+    "cost.training_step.flops_exact": (WHOLE, "every operation of every operator in it"),
+    "cost.training_step.bytes": (WHOLE, "read and written in it, each tensor once"),
     "cost.training_step.by_kind.*.*": (WHOLE, "convention, kind of work: its part"),
     "cost.counted_on.*": (TEXT, "convention: what the count was made on"),
     "cost.macs_fvcore_per_frame": (NUMBER, "macs_fvcore for a frame that comes out"),
@@ -114,7 +112,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "cost.scan_flops_9bldn": (WHOLE, "only of early records, now flops_9bldn"),
     "cost.frames": (WHOLE, "T of the counted and timed clip"),
     "cost.output_frames": (WHOLE, "frames that come out for it"),
-    "cost.in_channels": (WHOLE, ""),
+    "cost.in_channels": (WHOLE, "2: x, y; 3: with the confidence"),
     "cost.scan_backend": (TEXT, "implementation of the selective scan that ran"),
     "cost.threads": (WHOLE, "CPU threads"),
     "cost.train_frames_per_s": (NUMBER, "frames answered for in training in a second"),
@@ -146,20 +144,11 @@ FIELDS: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-class _RunSchema(Schema):
-    """Accuracy without its protocol and test set is refused."""
-
-    def validate(self, record: Mapping[str, Any]) -> None:
-        super().validate(record)
-        if record.get("accuracy") and not (look_up(record, "signature.long") and look_up(record, "data.digest_test")):
-            name = f"record {record['id']!r}"
-            raise BadInput(f"{name} has accuracy without signature.long and data.digest_test: nobody could compare it")
-
-
-RUNS = _RunSchema(
+RUNS = Schema(
     file_name="records.jsonl",
     version=1,
     required=("schema", "id", "status", "config", "config.model", "config.frames", "config.in_channels"),
     fields=FIELDS,
     where="harness/store/record.py",
+    accuracy_needs=("signature.long", "data.digest_test"),
 )

@@ -37,7 +37,6 @@ _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def _as_tree(fields: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """``FIELDS`` by levels: a name, ``*`` or ``[]`` leads to the next level, the last one to the kind."""
     tree: dict[str, Any] = {}
     for path, (kind, _) in fields.items():
         *above, last = path.replace("[]", ".[]").split(".")
@@ -52,6 +51,7 @@ def _as_tree(fields: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
 class Schema:
     """One kind of line. ``fields`` is path -> (kind, meaning), ``where`` the file to look it up in.
 
+    ``accuracy_needs``: the fields without which a record may not have any accuracy, its protocol and test set.
     ``version`` is raised when a field changes its meaning or goes away; a new field that old readers may ignore does
     not raise it.
     """
@@ -61,9 +61,11 @@ class Schema:
     required: tuple[str, ...]
     fields: Mapping[str, tuple[str, str]]
     where: str
+    accuracy_needs: tuple[str, ...] = ()
 
     @cached_property
-    def _tree(self) -> dict[str, Any]:
+    def tree(self) -> dict[str, Any]:
+        """``fields`` by levels: a name, ``*`` or ``[]`` leads to the next level, the last one to the kind."""
         return _as_tree(self.fields)
 
     def validate(self, record: Mapping[str, Any]) -> None:
@@ -78,7 +80,10 @@ class Schema:
             raise BadInput(f"{name}: unknown status {status!r}. {known}")
         if status != "ok" and not record.get("error"):
             raise BadInput(f"{name}: status {status} needs an error that says why")
-        for path, problem in _problems("", self._tree, record, self.where):
+        if record.get("accuracy") and not all(look_up(record, path) for path in self.accuracy_needs):
+            needs = " and ".join(self.accuracy_needs)
+            raise BadInput(f"{name} has accuracy without {needs}: nobody could compare it")
+        for path, problem in _problems("", self.tree, record, self.where):
             raise BadInput(f"{name}: {path} {problem}")
 
 

@@ -25,6 +25,11 @@ from harness.store.schema import Record, Schema
 TORN_MARK = b" #torn"
 
 
+def line(record: Mapping[str, Any]) -> bytes:
+    """A record as it is stored: one JSON object in ASCII with its line feed."""
+    return json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
 class Store:
     """The records of one schema in ``folder``; nothing is read or written before a method asks for it."""
 
@@ -56,13 +61,13 @@ class Store:
         """
         record = {"schema": self.schema.version, **record}
         self.schema.validate(record)
-        line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        content = line(record)
         try:
-            self._write(line)
+            self._write(content)
         except OSError as error:
             reason = _reason(error, self.path)
             raise CannotWrite(
-                f"cannot append {len(line)} bytes to {self.path}: {reason}. Earlier records are whole"
+                f"cannot append {len(content)} bytes to {self.path}: {reason}. Earlier records are whole"
             ) from error
 
     def _write(self, line: bytes) -> None:

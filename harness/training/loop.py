@@ -57,6 +57,7 @@ class Progress:
 class Training:
     """What stays fixed over one training; ``report`` gets progress, share of the budget and loss after every step.
 
+    ``observe`` gets the number of the step (from 1), its loss and its learning rate, for a log.
     ``data_digest`` names the data: a checkpoint made on other data is not gone on with. ``activation_checkpointing``:
     see there; it changes memory and time of a step, and not its result. ``objective`` replaces the recipe's loss on
     poses for what has other targets.
@@ -73,6 +74,7 @@ class Training:
     objective: Objective | None = None
     save_every_s: float = 60.0
     report: Callable[[Progress, float, float], None] = lambda progress, share, loss: None
+    observe: Callable[[int, float, float], None] | None = None
     clock: Callable[[], float] = time.monotonic
     core_clock: Callable[[], float] = time.process_time
 
@@ -127,6 +129,8 @@ def _run(
             progress.core_s = core_before_s + training.core_clock() - core_started
             share = _spent(training, progress, per_epoch)
             _note(progress, share, loss, rate)
+            if training.observe is not None:
+                training.observe(progress.step, loss, rate)
             training.report(progress, share, loss)
             if interruption.asked:
                 _save(model, optimizer, training, progress)
