@@ -42,7 +42,7 @@ from harness.complexity import growth
 from harness.environment import usable_cores
 from harness.measurement import fresh_process
 from harness.precision import FLOAT32
-from harness.reporting.quantity import MISSING, speed
+from harness.quantity import MISSING, speed
 
 INFERENCE, TRAINING, MEMORY = PARTS = ("inference", "training", "memory")
 PRELOAD = ("torch", "benchmarks.long_clip", "posemamba.model")

@@ -18,7 +18,7 @@ from harness import allocator, atomic_file, environment
 from harness.errors import CannotWrite, HarnessError, Interrupted
 from harness.measurement import machine
 from harness.progress import ProgressLine
-from harness.reporting.quantity import MISSING
+from harness.quantity import MISSING
 from posemamba import native
 
 

@@ -44,7 +44,7 @@ from benchmarks.report import (
 from benchmarks.scan_peers import PUBLISHED_UNBIND, UNBIND, Size
 from benchmarks.turns import Effort, Row
 from harness.environment import usable_cores
-from harness.reporting.quantity import MISSING
+from harness.quantity import MISSING
 from posemamba import native
 
 #: Rows by what tells them apart.

@@ -9,8 +9,8 @@ from harness import models, options
 from harness.measurement import counts
 from harness.measurement.counts import BY_KIND, CONVENTIONS
 from harness.measurement.kind import KINDS
+from harness.quantity import prefixed
 from harness.reporting.grid import Grid, Heading, wrapped
-from harness.reporting.quantity import prefixed
 
 #: Of the uncounted operators these many are named in the text; the JSON has all.
 _NAMED = 12

@@ -12,7 +12,7 @@ from harness.contract import Contract
 from harness.data.skeleton import LEFT, RIGHT
 from harness.measurement import counts
 from harness.models import ClassifierEntry, ModelEntry
-from harness.reporting.quantity import prefixed
+from harness.quantity import prefixed
 from harness.training.recipes import recipe
 
 WIDTH = 120

@@ -31,8 +31,8 @@ from harness.measurement.fvcore import MacCount
 from harness.measurement.thop import LayerCount, Rules
 from harness.progress import Say
 from harness.published import Figure, Row
+from harness.quantity import MISSING
 from harness.reporting.grid import Grid, Heading
-from harness.reporting.quantity import MISSING
 
 #: The metrics that are counted again, and the title of their table.
 METRICS: Mapping[str, str] = MappingProxyType({

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-#: ``unusual``: of the test set's most unusual poses, whatever the lifter; ``worst``: of those that it is worst at.
+#: ``unusual``: of the test set's most unusual poses, whatever the lifter; ``worst``: of the other takes, those that it
+#: is worst at.
 Reason = Literal["unusual", "worst"]
 
 

@@ -53,10 +53,17 @@ ALLOWED: dict[str, set[str]] = {
         "harness.store", "harness.measurement.samples", "harness.measurement.point", "harness.measurement.kind",
     },
     "harness.store": set(),
-    "harness.reporting": {
-        "harness.store", "harness.evaluation", "harness.data", "harness.complexity", "harness.measurement.kind",
-        "harness.measurement.samples", "harness.measurement.point", "harness.models",
+    "harness.quantity": set(),
+    "harness.comparison": {
+        "harness.store", "harness.evaluation", "harness.measurement.samples",
+        "harness.complexity.student",
     },
+    "harness.reporting": {
+        "harness.comparison", "harness.store", "harness.evaluation", "harness.data", "harness.complexity",
+        "harness.measurement.kind", "harness.measurement.samples", "harness.measurement.point", "harness.models",
+        "harness.published",
+    },
+    "harness.exporting": {"harness.store", "harness.data"},
     "harness.cost_card": {"harness.measurement", "harness.models", "harness.options", "harness.reporting"},
     "harness.reproduction": {
         "harness.contract", "harness.models", "harness.published", "harness.measurement", "harness.reporting",
@@ -95,20 +102,21 @@ ALLOWED: dict[str, set[str]] = {
         "harness.data", "harness.training", "harness.store", "harness.weights", "harness.precision",
     },
     "harness.cli": {
-        "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options", "harness.models",
-        "harness.reporting", "harness.store", "harness.training", "harness.data", "harness.threads",
-        "harness.evaluation", "harness.model_card", "harness.measurement", "harness.cost_card", "harness.reproduction",
-        "harness.classification",
+        "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options",
+        "harness.models", "harness.reporting", "harness.comparison", "harness.store", "harness.training",
+        "harness.data", "harness.threads", "harness.evaluation", "harness.model_card", "harness.measurement",
+        "harness.cost_card", "harness.reproduction", "harness.classification", "harness.exporting",
     },
     "harness.__main__": {"harness.cli"},
     "harness": set(),
 }  # fmt: skip
-LEAVES = {"harness.errors", "harness.progress", "harness.atomic_file", "harness.traces"}
+LEAVES = {"harness.errors", "harness.progress", "harness.atomic_file", "harness.traces", "harness.quantity"}
 #: Parts that must work, and start fast, without torch.
 WITHOUT_TORCH = (
     "harness.published",
     "harness.store",
     "harness.reporting",
+    "harness.exporting",
     "harness.complexity",
     "harness.data",
     "harness.cli",

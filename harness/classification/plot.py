@@ -10,9 +10,9 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from harness.classification.table import Entry, groups
 from harness.progress import Say
+from harness.quantity import tick
 from harness.reporting import figure
 from harness.reporting.palette import MUTED, Look, looks
-from harness.reporting.quantity import tick
 from harness.store.schema import Record
 
 

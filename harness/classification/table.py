@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.quantity import MISSING, decimal, prefixed, speed, with_spread
 from harness.reporting.grid import Grid, Heading
-from harness.reporting.quantity import MISSING, decimal, prefixed, speed, with_spread
 from harness.store.schema import Record, look_up
 
 #: The least exponent of P that counts as growth: less is noise of the clock.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import ListOptions, results_option
 from harness.cli.root import cli, say
-from harness.errors import BadInput
+from harness.errors import BadInput, HarnessError, suggestion
+from harness.evaluation.statistics import WORTH_HAVING_MM
+
+if TYPE_CHECKING:
+    from harness.comparison.regression import Limits, Regression
+    from harness.store.schema import Record
 
 
 @cli.group("compare")
@@ -17,32 +23,141 @@ def compare() -> None:
     """Set stored runs side by side."""
 
 
-@compare.command("report")
+@compare.command("report", cls=ListOptions)
 @click.argument("runs", nargs=-1)
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="These groups alone, by the report's names.")
+@click.option("--format", "formats", multiple=True, help="html, md, latex, csv, by commas or repeated.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: RESULTS/report]")
 @results_option
-def compare_report(runs: tuple[str, ...], out: Path | None, results: Path) -> None:
-    """Write report.html, table.md, table.csv and the figures of what is stored (or of RUNS), and print the table."""
+def compare_report(
+    runs: tuple[str, ...], groups: tuple[str, ...], formats: tuple[str, ...], out: Path | None, results: Path
+) -> None:
+    """Write the report of what is stored (or of RUNS) as a page, tables and figures, and print the table."""
+    from harness.comparison.choice import chosen_groups
+    from harness.comparison.group import group
     from harness.reporting import report, table
-    from harness.store.store import Store
+    from harness.reporting.evidence import Evidence
 
-    records = _chosen(Store(results).latest(), runs)
-    written = report.write(records, out or results / "report")
-    click.echo(table.text(records))
+    records = _stored(results)
+    # Of the whole store first: what a configuration is called, and what weights were trained on, depends on all of it.
+    chosen = chosen_groups(group(records, _known_ids(records, runs)), groups)
+    names = list(dict.fromkeys(name for given in formats for name in given.split(",")))
+    written = report.write(Evidence.of(results, records, chosen), out or results / "report", names or report.FORMATS)
+    click.echo(table.text(chosen))
     for path in written:
         click.echo(path)
 
 
-def _chosen(records: list[dict[str, Any]], runs: tuple[str, ...]) -> list[dict[str, Any]]:
-    from harness.errors import suggestion
+def _stored(results: Path) -> list[Record]:
+    from harness.comparison.stored_runs import stored_runs
 
-    if not records:
-        raise BadInput("nothing is stored yet; start with: harness run --model posemamba-xs")
+    return stored_runs(results, say)
+
+
+def _known_ids(records: list[Record], runs: tuple[str, ...]) -> set[str] | None:
+    """The ids that were asked for, None where all are meant. Raises BadInput for one that is not stored."""
     known = [record["id"] for record in records]
     for run_id in runs:
         if run_id not in known:
             raise BadInput(f"no run {run_id!r} is stored. {suggestion(run_id, known)}All: harness list runs")
-    return [record for record in records if not runs or record["id"] in runs]
+    return set(runs) or None
+
+
+def _worth_having_option(default: float, help_text: str) -> Callable[..., Any]:
+    return click.option(
+        "--worth-having", metavar="MM", type=click.FloatRange(min=0), default=default, show_default=True, help=help_text
+    )
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For a program.")
+_group_option = click.option(
+    "--group", "group_name", metavar="NAME", help="Where a configuration was scored under several: in this group."
+)
+
+
+@compare.command("runs")
+@click.argument("a")
+@click.argument("b")
+@_worth_having_option(WORTH_HAVING_MM, "Smallest difference in P1 worth having.")
+@_group_option
+@_json_option
+@results_option
+def compare_runs(a: str, b: str, worth_having: float, group_name: str | None, as_json: bool, results: Path) -> None:
+    """Set A against B: ids of runs, or configurations or models as the report prints them (then all their seeds).
+
+    The difference is paired by take, with its interval and p-value, over all and action by action.
+    """
+    from harness.comparison import pair
+    from harness.comparison.choice import chosen_pair
+    from harness.reporting import pair_text
+
+    found = pair.compare(*chosen_pair(_stored(results), a, b, str(results), group_name))
+    click.echo((pair_text.as_json if as_json else pair_text.text)(found, worth_having))
+
+
+@compare.command("regress")
+@click.argument("base")
+@click.argument("new")
+@_worth_having_option(0.0, "A rise of P1 below this is none.")
+@click.option(
+    "--tolerated-slowdown", metavar="PERCENT", type=click.FloatRange(min=0), default=5.0, show_default=True,
+    help="A slower forward up to this is none: processes of one code differ by more than a process's interval says.",
+)  # fmt: skip
+@click.option("--require-speed", is_flag=True, help="End with 2 where a speed cannot be judged.")
+@_group_option
+@_json_option
+@results_option
+@click.pass_context
+def compare_regress(
+    ctx: click.Context,
+    base: str,
+    new: str,
+    worth_having: float,
+    tolerated_slowdown: float,
+    require_speed: bool,
+    group_name: str | None,
+    as_json: bool,
+    results: Path,
+) -> None:
+    """Check whether NEW is worse than BASE: two results folders, or two runs or configurations of --results.
+
+    Of two folders every configuration that both have is compared, under every protocol and on every test set. Ends with
+    1 where a seed no longer finishes, where accuracy got worse (the interval over takes above zero, p < 0.05 by Holm
+    over all configurations, and from three seeds on beyond their spread) or where speed did, beyond both intervals and
+    the tolerated slowdown (on one machine, where both timings are STABLE); with 2 where accuracies cannot be compared,
+    or nothing can be said at all; else 0.
+    """
+    from harness.comparison.regression import Limits
+    from harness.reporting import regression_text
+
+    limits = Limits(worth_having, tolerated_slowdown, require_speed)
+    try:
+        found = _regression(base, new, group_name, results, limits)
+        click.echo((regression_text.as_json if as_json else regression_text.text)(found, limits))
+    except HarnessError:
+        raise
+    except Exception as error:
+        # Ending with 1 would say that something got worse.
+        problem = f"the comparison broke off, so that nothing can be said: {type(error).__name__}: {error}"
+        raise BadInput(f"{problem} (harness --debug shows where)") from error
+    ctx.exit(found.exit_code)
+
+
+def _regression(base: str, new: str, group_name: str | None, results: Path, limits: Limits) -> Regression:
+    """Of two folders, or of two names in ``results``."""
+    from harness.comparison import regression
+    from harness.comparison.choice import chosen_pair
+
+    folders = [Path(name) for name in (base, new)]
+    is_folder = [folder.is_dir() for folder in folders]
+    if all(is_folder):
+        if group_name:
+            raise BadInput("--group is for two runs or configurations of --results; folders are compared whole")
+        return regression.of_stores(_stored(folders[0]), _stored(folders[1]), limits)
+    for name, exists in zip((base, new), is_folder, strict=True):
+        if not exists and (any(is_folder) or "/" in name):
+            raise BadInput(f"there is no folder {name}. Give two results folders, or two names of runs in --results")
+    return regression.of_entries(*chosen_pair(_stored(results), base, new, str(results), group_name), limits)
 
 
 @compare.command("published")

@@ -61,7 +61,7 @@ def export_csv(
 
     chosen = kind(what)
     table = chosen.table(table_name)
-    _put(csv_text(sheet(_records(chosen, results, runs, skip_bad), chosen, table)).encode(), out, results, chosen)
+    _put(csv_text(sheet(_records(chosen, results, runs, skip_bad), chosen, table)).encode(), out)
 
 
 @export.command("parquet")
@@ -77,7 +77,7 @@ def export_parquet(runs: tuple[str, ...], what: str, table_name: str, results: P
     require_available()
     chosen = kind(what)
     table = chosen.table(table_name)
-    _put(parquet_file(sheet(_records(chosen, results, runs, skip_bad), chosen, table)), out, results, chosen)
+    _put(parquet_file(sheet(_records(chosen, results, runs, skip_bad), chosen, table)), out)
 
 
 @export.command("jsonl")
@@ -90,7 +90,7 @@ def export_jsonl(runs: tuple[str, ...], what: str, results: Path, out: Path | No
 
     chosen = kind(what)
     content = b"".join(map(line, _records(chosen, results, runs, skip_bad)))
-    _put(content, out, results, chosen)
+    _put(content, out)
 
 
 @export.command("schema")
@@ -140,13 +140,14 @@ def _valid(records: list[Record], kind: Kind, skip_bad: bool) -> list[Record]:
     return valid
 
 
-def _put(content: bytes, out: Path | None, results: Path, kind: Kind) -> None:
+def _put(content: bytes, out: Path | None) -> None:
     """To the file, or to stdout, whose reader (``head``) may have seen enough before the end."""
     from harness import atomic_file
+    from harness.exporting.table import KINDS
 
     if out is not None:
-        if out.resolve() == (results / kind.schema.file_name).resolve():
-            raise BadInput(f"--out {out} is the store itself, which would lose its earlier records; name another file")
+        if out.name in {known.schema.file_name for known in KINDS.values()} and out.exists():
+            raise BadInput(f"--out {out} is a store, which would lose its earlier records; name another file")
         atomic_file.write(out, content)
         return
     try:

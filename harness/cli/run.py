@@ -68,6 +68,7 @@ def run_command(
 ) -> None:
     """Train, evaluate and measure each model once for each seed, and store one record each."""
     from harness import config, options, run
+    from harness.comparison.group import group
     from harness.reporting import table
     from harness.training import tensorboard_log
     from harness.training.budget import Budget
@@ -99,7 +100,7 @@ def run_command(
             run.plan(run.prepare(planned, results, say), say)
         return
     records = [run.run(planned, results, say, again, tensorboard) for planned in configs]
-    click.echo(table.text(records))
+    click.echo(table.text(group(records)))
 
 
 @cli.command("evaluate")
@@ -124,7 +125,11 @@ def evaluate_command(
 ) -> None:
     """Score a trained run or an imported checkpoint on any data, and store a record of it."""
     from harness import evaluating, options
+    from harness.comparison.group import group
     from harness.reporting import table
+    from harness.store.store import Store
 
     request = evaluating.Request(run_id=run_id, model=name, weights=weights, options=options.split(pairs), **given)
-    click.echo(table.text([evaluating.evaluate(request, results, say)]))
+    record = evaluating.evaluate(request, results, say)
+    # Beside the training of these weights, which decides what is different about this scoring.
+    click.echo(table.text(group(Store(results).latest(), only={record["id"]})))

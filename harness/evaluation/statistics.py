@@ -5,9 +5,12 @@ frames and the views of one moment err together, and resampling them would make 
 The statistic is the mean over frames, sum_i S_i / sum_i W_i with S_i the summed error and W_i the frames of take i.
 
 interval   bootstrap over takes, studentised (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
-           section 12.5): each resample's deviation is divided by its own standard error. With few takes the plain
-           percentile interval is too short; in simulations with 16 normal takes it held the truth 90 % of the
-           time instead of 95, this one 95.
+           section 12.5) and symmetric (Hall, "On symmetric bootstrap confidence intervals", JRSS B 50, 1988): each
+           resample's deviation is divided by its own standard error, and the interval is the mean ± the quantile of
+           the sizes of these times the standard error. With few takes the plain percentile interval is too short; in
+           simulations with 16 normal takes it held the truth 90 % of the time instead of 95, this one 95. Differences
+           of two trained lifters on takes of very unequal length, drawn anew from 77 recorded ones: 12 to 77 takes,
+           95 to 97 % (with tails of their own, instead of symmetric, 91 to 93 %).
 p-value    sign-flip permutation, two-sided, (c + 1) / (n + 1): under the null hypothesis a take's difference is as
            likely to have the other sign.
 Holm       step-down correction when several baselines are compared (Holm, 1979).
@@ -18,7 +21,8 @@ with other people, and not with another training seed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +58,12 @@ class Comparison:
     difference: Interval
     p_value: float
 
+    def swapped(self) -> Comparison:
+        """Of B against A."""
+        gap = self.difference
+        mirrored = replace(gap, mean_mm=0 - gap.mean_mm, low_mm=0 - gap.high_mm, high_mm=0 - gap.low_mm)
+        return replace(self, difference=mirrored)
+
     def sentence(self, name_a: str, name_b: str, worth_having_mm: float = WORTH_HAVING_MM) -> str:
         """Which model is better, by how much, how sure that is, and on what condition."""
         gap = self.difference
@@ -84,7 +94,8 @@ def compare(
     """Paired comparison of two models on the same frames or sequences.
 
     ``errors_a`` and ``errors_b`` (M,) mm belong pairwise together; ``takes`` (M,) names the take of each; ``frames``
-    (M,) is how many frames each error is the mean of (1 when not given). Deterministic for a ``seed``.
+    (M,) is how many frames each error is the mean of (1 when not given), or any other positive weight. Deterministic
+    for a ``seed``; the models swapped give the negative difference with the ends of the interval exchanged, exactly.
     Raises BadInput for arrays of unequal length, values that are not finite, or fewer than ``FEWEST_TAKES`` takes.
     """
     errors_a, errors_b = np.asarray(errors_a, dtype=np.float64), np.asarray(errors_b, dtype=np.float64)
@@ -93,9 +104,8 @@ def compare(
             f"{errors_a.shape} errors against {errors_b.shape}: both models must be scored on the same frames"
         )
     sums, weights = _by_take(errors_a - errors_b, takes, frames)
-    bootstrap, flips = np.random.default_rng(seed).spawn(2)
-    interval = _interval(sums, weights, bootstrap, resamples, confidence)
-    return Comparison(interval, _sign_flip_p_value(sums, flips, resamples))
+    interval = _interval(sums, weights, _draws(len(sums), resamples, seed), confidence)
+    return Comparison(interval, _sign_flip_p_value(sums, _signs(len(sums), resamples, seed)))
 
 
 def mean_interval(
@@ -109,7 +119,7 @@ def mean_interval(
 ) -> Interval:
     """Interval of one model's mean error; arguments and errors as in ``compare``."""
     sums, weights = _by_take(np.asarray(errors, dtype=np.float64), takes, frames)
-    return _interval(sums, weights, np.random.default_rng(seed), resamples, confidence)
+    return _interval(sums, weights, _draws(len(sums), resamples, seed), confidence)
 
 
 def holm(p_values: ArrayLike) -> Float64Array:
@@ -139,29 +149,43 @@ def _by_take(errors: Float64Array, takes: ArrayLike, frames: ArrayLike | None) -
     return sums.astype(np.float64), sizes.astype(np.float64)
 
 
-def _interval(
-    sums: Float64Array, weights: Float64Array, rng: np.random.Generator, resamples: int, confidence: float
-) -> Interval:
-    takes = len(sums)
+# Every interval over as many takes uses the same draws: a report makes dozens, and drawing is most of the work.
+@lru_cache(maxsize=8)
+def _draws(takes: int, resamples: int, seed: int) -> Float64Array:
+    """(resamples, takes) how often each take is in each bootstrap resample."""
+    rng, _ = np.random.default_rng(seed).spawn(2)
+    drawn = rng.multinomial(takes, np.full(takes, 1 / takes), size=resamples).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
+
+
+@lru_cache(maxsize=8)
+def _signs(takes: int, resamples: int, seed: int) -> NDArray[np.int8]:
+    """(resamples, takes) of 1 and -1, each as likely."""
+    _, rng = np.random.default_rng(seed).spawn(2)
+    signs = rng.integers(0, 2, size=(resamples, takes), dtype=np.int8) * np.int8(2) - np.int8(1)
+    signs.flags.writeable = False
+    return signs
+
+
+def _interval(sums: Float64Array, weights: Float64Array, drawn: Float64Array, confidence: float) -> Interval:
+    resamples, takes = drawn.shape
     mean = sums.sum() / weights.sum()
     residuals = sums - mean * weights
-    drawn = rng.multinomial(takes, np.full(takes, 1 / takes), size=resamples).astype(np.float64)  # (resamples, takes)
-    size = drawn @ weights
-    deviation = drawn @ residuals / size
-    squares = (
-        drawn @ residuals**2 - 2 * deviation * (drawn @ (residuals * weights)) + deviation**2 * (drawn @ weights**2)
-    )
+    moments = drawn @ np.stack([weights, residuals, residuals**2, residuals * weights, weights**2], axis=1)
+    size, total, squared, mixed, size_squared = moments.T
+    deviation = total / size
+    squares = squared - 2 * deviation * mixed + deviation**2 * size_squared
     own_error = np.sqrt(np.maximum(squares, 0.0)) / size
     error = np.sqrt((residuals**2).sum()) / weights.sum()
     # A resample of one take over and over has no error of its own and says nothing.
     studentised = np.divide(deviation, own_error, out=np.zeros(resamples), where=own_error > 1e-6 * error)
-    low, high = np.quantile(studentised, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(mean), float(mean - high * error), float(mean - low * error), takes, confidence, resamples)
+    half_width = np.quantile(np.abs(studentised), confidence) * error
+    return Interval(float(mean), float(mean - half_width), float(mean + half_width), takes, confidence, resamples)
 
 
-def _sign_flip_p_value(sums: Float64Array, rng: np.random.Generator, resamples: int) -> float:
-    signs = rng.integers(0, 2, size=(resamples, len(sums)), dtype=np.int8) * 2 - 1
+def _sign_flip_p_value(sums: Float64Array, signs: NDArray[np.int8]) -> float:
     observed = abs(sums.sum())
     # Flips that give the observed sum again must count in spite of rounding.
     as_large = np.abs(signs @ sums) >= observed - 1e-12 * np.abs(sums).sum()
-    return float((as_large.sum() + 1) / (resamples + 1))
+    return float((as_large.sum() + 1) / (len(signs) + 1))

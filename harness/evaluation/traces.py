@@ -1,8 +1,8 @@
 """What is kept of single sequences (``harness.traces``), and how it is chosen.
 
 Two stretches are the test set's most unusual ones, chosen from the truth alone: they are the same for every lifter and
-show them on the same poses. Two more are of the takes that this lifter is worst at. One camera's view of a take is
-enough, so that no two are of one take.
+show them on the same poses. Two more are of the takes that this lifter is worst at, those two aside: no two are of
+one take.
 """
 
 from __future__ import annotations

@@ -31,27 +31,28 @@ pandas, a row for each run and a column for each path:
 
 ```python
 import json, pandas
-lines = [json.loads(line) for line in open("records.jsonl", encoding="utf-8")]
-runs = pandas.json_normalize(lines).drop_duplicates("id", keep="last").set_index("id")
+
+whole = [line for line in open("records.jsonl", encoding="utf-8") if line.endswith("}\\n")]
+runs = pandas.json_normalize(list(map(json.loads, whole))).drop_duplicates("id", keep="last").set_index("id")
 ```
 
 Plain Python:
 
 ```python
 import json
-newest = {record["id"]: record for record in map(json.loads, open("records.jsonl", encoding="utf-8"))}
+
+whole = [line for line in open("records.jsonl", encoding="utf-8") if line.endswith("}\\n")]
+newest = {record["id"]: record for record in map(json.loads, whole)}
 errors_mm = {name: record["accuracy"]["p1_mm"] for name, record in newest.items() if record["status"] == "ok"}
 ```
 
-R:
+R and jq, of a file without torn lines (`harness export jsonl --out records.jsonl`):
 
 ```r
 lines <- jsonlite::stream_in(file("records.jsonl"), verbose = FALSE)
 runs <- jsonlite::flatten(lines[!duplicated(lines$id, fromLast = TRUE), ])
 aggregate(accuracy.p1_mm ~ config.model, runs, mean)
 ```
-
-jq:
 
 ```sh
 jq -rs 'group_by(.id) | map(last)[] | select(.status == "ok") | [.id, .accuracy.p1_mm] | @tsv' records.jsonl
@@ -84,7 +85,7 @@ TRACE_ARRAYS: Mapping[str, tuple[str, str]] = {
     "excerpt": ("(E,) int64", "number of the sequence, from 0, that some poses are kept of"),
     "excerpt_reason": (
         "(E,) text",
-        "`unusual`: the poses farthest from the mean pose; `worst`: the largest error of this run",
+        "`unusual`: the poses farthest from the mean pose; `worst`: the largest error of this run in other takes",
     ),
     "start_s": ("(E,) float64", "when in the sequence the excerpt begins"),
     "fps": ("(E,) float64", "poses a second"),
@@ -102,6 +103,7 @@ sequence over time and some poses. The joints are, in this order: {joints}.
 
 ```python
 import numpy
+
 traces = numpy.load("traces.npz")
 first_curve_mm = traces["curve_p1_mm"][: traces["curve_end"][0]]
 first_truth_mm = traces["truth"][: traces["excerpt_end"][0]] * traces["unit_mm"]

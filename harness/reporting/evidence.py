@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from harness.comparison.group import Group, group
+from harness.errors import BadInput
 from harness.store import traces
 from harness.store.measurement import MEASUREMENTS
 from harness.store.schema import Record, look_up
@@ -15,26 +18,40 @@ from harness.traces import Traces
 
 @dataclass(frozen=True)
 class Evidence:
-    """``records`` are the report's runs, ``measurements`` the rows of ``harness measure`` in the same ``folder``."""
+    """``records`` are all runs of the store in ``folder``, ``measurements`` the rows of ``harness measure`` there.
+
+    ``chosen`` are those groups of the records that a report is of; all of them where none are given.
+    """
 
     folder: Path
     records: Sequence[Record]
     measurements: Sequence[Record] = ()
-    _read: dict[str, Traces] = field(default_factory=dict, repr=False, compare=False)
+    chosen: Sequence[Group] | None = None
+    #: Path of a file of traces -> what is wrong with it, of those that were asked for.
+    damaged: dict[str, str] = field(default_factory=dict, compare=False)
+    _read: dict[str, Traces | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, folder: Path, records: Iterable[Record]) -> Evidence:
-        """The given runs of the store in ``folder``, with all that was measured there."""
-        return cls(folder, tuple(records), tuple(Store(folder, MEASUREMENTS).latest()))
+    def of(cls, folder: Path, records: Iterable[Record], chosen: Sequence[Group] | None = None) -> Evidence:
+        """The runs of the store in ``folder``, with all that was measured there."""
+        return cls(folder, tuple(records), tuple(Store(folder, MEASUREMENTS).latest()), chosen)
+
+    @cached_property
+    def groups(self) -> Sequence[Group]:
+        """What the report is of."""
+        return group(self.records) if self.chosen is None else self.chosen
 
     def traces(self, record: Record) -> Traces | None:
-        """What was kept of a run's sequences; None where nothing was, or the file is not here (a copied store).
-
-        Raises BadInput where the file is there and is not the one that was recorded.
+        """What was kept of a run's sequences; None where nothing was, or the file is not here (a copied store), or it
+        is not the one that was recorded: ``damaged`` says so then.
         """
         path, sha256 = look_up(record, "traces.path"), look_up(record, "traces.sha256")
         if not path or not (self.folder / path).is_file():
             return None
         if path not in self._read:
-            self._read[path] = traces.load(self.folder / path, sha256)
+            try:
+                self._read[path] = traces.load(self.folder / path, sha256)
+            except BadInput as error:
+                # A report is worth having without the pictures of one run.
+                self._read[path], self.damaged[path] = None, str(error)
         return self._read[path]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WIDTH = 120
@@ -22,12 +23,17 @@ class Heading:
 
 @dataclass(frozen=True)
 class Grid:
-    """``cells`` row by row, each as long as ``headings``; the first column wraps where the table would be too wide."""
+    """``cells`` row by row, each as long as ``headings``; the first column wraps where the table would be too wide.
+
+    ``strong`` and ``second`` are (row, column) of the best and second best figures, which Markdown and LaTeX set off.
+    """
 
     title: str
     headings: tuple[Heading, ...]
     cells: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    strong: frozenset[tuple[int, int]] = frozenset()
+    second: frozenset[tuple[int, int]] = frozenset()
 
     def to_text(self) -> str:
         """At most WIDTH columns, unless the columns after the first need more. Without a title it begins at once."""
@@ -39,9 +45,14 @@ class Grid:
         names = [" ".join(filter(None, (heading.name, heading.unit))) for heading in self.headings]
         rules = ["---:" if heading.number else ":---" for heading in self.headings]
         title = [f"**{_escaped(self.title)}**", ""] if self.title else []
-        lines = [*title, _piped(names), f"| {' | '.join(rules)} |"]
-        lines += [_piped(row) for row in self.cells]
-        return "\n".join(lines + ([""] if self.notes else []) + [f"* {_escaped(note)}" for note in self.notes])
+        lines = [*title, _piped(map(_escaped, names)), _piped(rules)]
+        for index, row in enumerate(self.cells):
+            cells = (
+                f"**{_escaped(cell)}**" if (index, place) in self.strong and cell.strip() else _escaped(cell)
+                for place, cell in enumerate(row)
+            )
+            lines.append(_piped(cells))
+        return "\n".join([*lines, "", bullets(self.notes)] if self.notes else lines)
 
     def _aligned(self) -> list[str]:
         top = [[heading.name for heading in self.headings], [heading.unit for heading in self.headings]]
@@ -66,13 +77,32 @@ def wrapped(line: str, start: str = "", later: str = "") -> list[str]:
     return textwrap.wrap(line, WIDTH, initial_indent=start, subsequent_indent=later, break_on_hyphens=False)
 
 
+def bullets(notes: Iterable[str]) -> str:
+    """Plain text as a list in Markdown."""
+    return "\n".join(f"* {_escaped(note)}" for note in notes)
+
+
+def code(text: str) -> str:
+    """Plain text as code in Markdown, on one line."""
+    # A longer row of backticks than any within ends it, and nothing else does.
+    runs = re.findall(r"`+", text)
+    fence = "`" * (1 + max(map(len, runs), default=0))
+    pad = " " if runs else ""
+    return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}"
+
+
 def _listed(notes: Sequence[str]) -> list[str]:
     return ["", *(line for note in notes for line in wrapped(note, "* ", "  "))] if notes else []
 
 
+#: What would begin markup, a cell, a formula or a link: with a backslash before it, it is what it looks like.
+_MARKUP = re.compile(r"[\\|*`$]|\](?=\()|(?<![^\W_])_|_(?![^\W_])|~(?=~)")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+
+
 def _escaped(cell: str) -> str:
-    return " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+    return " ".join(_ENTITY.sub("&amp;", _MARKUP.sub(r"\\\g<0>", cell)).replace("<", "&lt;").split())
 
 
-def _piped(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |"
+def _piped(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

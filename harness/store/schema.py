@@ -74,8 +74,10 @@ class Schema:
         for path in self.required:
             if look_up(record, path) is None:
                 raise BadInput(f"{name} has no {path}")
+        if not 1 <= record["schema"] <= self.version:
+            raise BadInput(f"{name}: schema {record['schema']} is none that this version knows (1 to {self.version})")
         status = record["status"]
-        if status not in STATUSES:
+        if not isinstance(status, str) or status not in STATUSES:
             known = f"{suggestion(str(status), STATUSES)}One of: {', '.join(STATUSES)}"
             raise BadInput(f"{name}: unknown status {status!r}. {known}")
         if status != "ok" and not record.get("error"):

@@ -107,5 +107,5 @@ def test_a_budget_of_processor_time_is_for_processors(monkeypatch: pytest.Monkey
 
 def test_budgets_that_came_later_leave_older_runs_their_ids() -> None:
     assert "core_seconds" not in config.resolve("posemamba-xs", budget=Budget(steps=5)).as_dict()["budget"]
-    ids = {config.resolve("posemamba-xs", budget=budget).run_id() for budget in (Budget(steps=5), Budget(core_seconds=5.0))}
-    assert len(ids) == 2
+    budgets = (Budget(steps=5), Budget(core_seconds=5.0))
+    assert len({config.resolve("posemamba-xs", budget=budget).run_id() for budget in budgets}) == 2

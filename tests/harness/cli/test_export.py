@@ -131,8 +131,17 @@ def test_a_bad_line_is_refused_or_skipped(folder: Path, capsys: Capture, form: s
 def test_the_store_is_never_written_over(folder: Path, capsys: Capture) -> None:
     before = lines_of(folder)
     target = folder / ".." / "results" / "records.jsonl"
-    require_refused(["export", "jsonl", "--results", str(folder), "--out", str(target)], "is the store itself", capsys)
+    require_refused(["export", "jsonl", "--results", str(folder), "--out", str(target)], "is a store", capsys)
     assert lines_of(folder) == before
+
+
+def test_nor_is_another_one(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "measurements.jsonl").write_text("{}\n")
+    out = str(others / "measurements.jsonl")
+    require_refused(["export", "csv", "--results", str(folder), "--out", out], "is a store", capsys)
+    assert (others / "measurements.jsonl").read_text() == "{}\n"
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_the_same_weights_scored_again_in_sixteen_bits(
     for words in ([], ["--precision", "bf16"]):
         code, out, err = harness("evaluate", "--run", trained["id"], *words, *common, capsys=capsys)
         assert code == 0, err
-    assert "posemamba-xs (precision=bf16)" in " ".join(out.split())
+    assert "posemamba-xs (precision=bf16, dim=16, depth=1)" in " ".join(out.split())
     trained, plain, reduced = Store(tmp_path).latest()
     assert [record["config"]["precision"] for record in (trained, plain, reduced)] == ["fp32", "fp32", "bf16"]
     assert plain["accuracy"] == trained["accuracy"]
@@ -228,8 +228,8 @@ def test_the_same_weights_scored_again_in_sixteen_bits(
     code, out, _ = harness("compare", "report", plain["id"], reduced["id"], "--results", tmp_path, capsys=capsys)
     assert code == 0
     shown = " ".join(out.split())
-    assert "posemamba-xs (precision=bf16)" in shown
-    assert "posemamba-xs (precision=fp32)" in shown
+    assert "posemamba-xs (precision=bf16, dim=16, depth=1)" in shown
+    assert "posemamba-xs (precision=fp32, dim=16, depth=1)" in shown
 
 
 def test_a_run_whose_model_cannot_do_sixteen_bits_is_not_scored_in_them(

@@ -37,6 +37,46 @@ def test_intervals_hold_the_truth_as_often_as_they_say(takes: int, kind: str) ->
     assert held / 600 == pytest.approx(0.9, abs=0.035)
 
 
+@pytest.mark.parametrize(("takes", "spread"), [(12, 0.5), (40, 0.5), (77, 0.75)])
+def test_paired_intervals_of_unequal_takes_hold_the_truth_as_often_as_they_say(takes: int, spread: float) -> None:
+    """Takes of log-normal length seen by one to four cameras, as in recorded motion (whose spread is 0.76)."""
+    rng = np.random.default_rng(takes)
+    held = significant = 0
+    for world in range(600):
+        cameras = rng.integers(1, 5, takes)
+        names = np.repeat(np.arange(takes), cameras)
+        frames = np.repeat(np.ceil(rng.lognormal(5.5, spread, takes)), cameras)
+        errors = np.repeat(rng.normal(60, 10, takes), cameras)
+        worse = errors + np.repeat(rng.normal(0, 3, takes), cameras) + rng.normal(0, 1, len(names))
+        found = compare(worse, errors, names, frames, resamples=600, confidence=0.9, seed=world % 7)
+        held += found.difference.low_mm <= 0 <= found.difference.high_mm
+        significant += found.p_value <= 0.1
+    # 600 worlds: ± 3 % at 2.5 sigma.
+    assert held / 600 == pytest.approx(0.9, abs=0.035)
+    assert significant / 600 == pytest.approx(0.1, abs=0.03)
+
+
+def test_frames_taken_one_by_one_would_not_hold_it() -> None:
+    """The same worlds with every sequence as a take of its own: what resampling by take is there for."""
+    rng = np.random.default_rng(8)
+    held = 0
+    for _ in range(300):
+        errors = np.repeat(rng.normal(0, 3, 20), 4) + rng.normal(0, 0.5, 80)
+        interval = mean_interval(errors, np.arange(80), resamples=400, confidence=0.9)
+        held += interval.low_mm <= 0 <= interval.high_mm
+    assert held / 300 < 0.75
+
+
+def test_holm_keeps_the_chance_of_any_false_alarm() -> None:
+    rng = np.random.default_rng(9)
+    alarms = 0
+    for _ in range(300):
+        best = rng.normal(60, 10, 15)
+        rivals = [best + rng.normal(0, 3, 15) for _ in range(4)]
+        alarms += holm([compare(rival, best, np.arange(15), resamples=600).p_value for rival in rivals]).min() <= 0.1
+    assert alarms / 300 < 0.1 + 2.5 * np.sqrt(0.09 / 300)
+
+
 def test_the_unit_of_resampling_is_the_take() -> None:
     # A hundred copies of each frame are no new evidence.
     errors = np.random.default_rng(0).normal(60, 10, 12)
@@ -57,7 +97,7 @@ def test_frame_counts_and_single_frames_say_the_same() -> None:
 
 
 def test_the_interval_is_the_studentised_bootstrap_written_out() -> None:
-    """One resample at a time, from the definition; the draws differ, so the ends agree to sampling error."""
+    """One resample at a time, from the definition; the draws differ, so the width agrees to sampling error."""
     rng = np.random.default_rng(3)
     means, frames = rng.gamma(2, 10, 30), rng.integers(50, 600, 30).astype(float)
     mean = np.average(means, weights=frames)
@@ -70,9 +110,10 @@ def test_the_interval_is_the_studentised_bootstrap_written_out() -> None:
     for _ in range(4000):
         chosen = rng.integers(0, 30, 30)
         pivots.append((np.average(means[chosen], weights=frames[chosen]) - mean) / standard_error(chosen))
-    low, high = mean - np.quantile(pivots, [0.975, 0.025]) * standard_error(np.arange(30))
+    half_width = np.quantile(np.abs(pivots), 0.95) * standard_error(np.arange(30))
     interval = mean_interval(means, np.arange(30), frames)
-    assert (interval.low_mm, interval.high_mm) == pytest.approx((low, high), abs=0.06 * (high - low))
+    assert interval.mean_mm - interval.low_mm == pytest.approx(half_width, rel=0.06)
+    assert interval.high_mm - interval.mean_mm == pytest.approx(half_width, rel=0.06)
 
 
 def test_with_many_takes_the_interval_is_near_scipys_bootstrap() -> None:
@@ -83,6 +124,22 @@ def test_with_many_takes_the_interval_is_near_scipys_bootstrap() -> None:
     assert (interval.low_mm, interval.high_mm) == pytest.approx((expected.low, expected.high), abs=0.06 * width)
 
 
+def test_a_paired_interval_over_unequal_takes_is_near_scipys_bootstrap() -> None:
+    rng = np.random.default_rng(7)
+    frames = np.ceil(rng.lognormal(5.5, 0.5, 250))
+    gap = rng.normal(1, 3, 250)
+
+    def ratio(sums: Float64Array, sizes: Float64Array, axis: int) -> Float64Array:
+        return np.asarray(sums.sum(axis=axis) / sizes.sum(axis=axis))
+
+    expected = stats.bootstrap(
+        (gap * frames, frames), ratio, n_resamples=4000, paired=True, method="percentile", rng=0
+    ).confidence_interval
+    found = compare(60 + gap, np.full(250, 60.0), np.arange(250), frames).difference
+    width = expected.high - expected.low
+    assert (found.low_mm, found.high_mm) == pytest.approx((expected.low, expected.high), abs=0.06 * width)
+
+
 @pytest.mark.parametrize("gap_mm", [0.0, 0.8, 1.5])
 def test_p_value_agrees_with_scipys_permutation_test(gap_mm: float) -> None:
     errors_a, errors_b, takes = two_models(takes=11, seed=5, gap_mm=gap_mm)
@@ -90,6 +147,17 @@ def test_p_value_agrees_with_scipys_permutation_test(gap_mm: float) -> None:
     differences = (errors_a - errors_b).reshape(11, 4).mean(axis=1)
     expected = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
     p_value = compare(errors_a, errors_b, takes).p_value
+    assert p_value == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 10_000) + 2e-4)
+
+
+def test_p_value_of_unequal_takes_agrees_with_scipys_permutation_test() -> None:
+    rng = np.random.default_rng(11)
+    frames, gap = rng.integers(20, 900, 12), rng.normal(1.2, 3, 12)
+    # A flip changes the sign of a take's summed error; its frames stay.
+    expected = stats.permutation_test(
+        (gap * frames,), np.sum, permutation_type="samples", n_resamples=np.inf, vectorized=True
+    ).pvalue
+    p_value = compare(60 + gap, np.full(12, 60.0), np.arange(12), frames).p_value
     assert p_value == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 10_000) + 2e-4)
 
 
@@ -105,13 +173,16 @@ def test_the_smallest_p_value_is_one_in_resamples_plus_one() -> None:
     assert compare(errors_a, errors_a + 5, takes, resamples=999).p_value == 1 / 1000
 
 
-def test_swapping_the_models_flips_the_sign() -> None:
-    errors_a, errors_b, takes = two_models()
-    forth, back = compare(errors_a, errors_b, takes), compare(errors_b, errors_a, takes)
-    assert forth.difference.mean_mm == pytest.approx(-back.difference.mean_mm)
-    assert forth.difference.low_mm == pytest.approx(-back.difference.high_mm)
-    assert forth.difference.high_mm == pytest.approx(-back.difference.low_mm)
-    assert forth.p_value == back.p_value
+@pytest.mark.parametrize("seed", range(5))
+def test_swapping_the_models_flips_the_sign_to_the_last_bit(seed: int) -> None:
+    errors_a, errors_b, takes = two_models(takes=9 + seed, seed=seed)
+    frames = np.random.default_rng(seed).integers(1, 900, len(takes))
+    forth, back = (compare(*pair, takes, frames) for pair in ((errors_a, errors_b), (errors_b, errors_a)))
+    assert back == forth.swapped()
+    assert back.difference.mean_mm == -forth.difference.mean_mm
+    assert (back.difference.low_mm, back.difference.high_mm) == (-forth.difference.high_mm, -forth.difference.low_mm)
+    assert back.p_value == forth.p_value
+    assert forth == back.swapped()
 
 
 def test_a_model_against_itself() -> None:

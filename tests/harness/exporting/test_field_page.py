@@ -55,6 +55,8 @@ def stored(folder: Path) -> dict[str, Any]:
 
 def test_the_python_code_reads_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new = stored(tmp_path)
+    with (tmp_path / "records.jsonl").open("a") as file:
+        file.write('{"schema": 1, "id": "cut sho #torn\n{"schema": 1, "id": "cut short again')
     monkeypatch.chdir(tmp_path)
     with_pandas, plain, _ = code("python")
     found: dict[str, Any] = {}

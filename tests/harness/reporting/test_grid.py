@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.reporting.grid import WIDTH, Grid, Heading
 
 HEADINGS = (Heading("model", number=False), Heading("latency", "ms"), Heading("verdict", number=False))
@@ -52,3 +54,22 @@ def test_markdown_escapes_what_would_break_it() -> None:
     grid = Grid("a<b", HEADINGS, (("a|b<script>\nc", "1", "\\"),))
     assert grid.to_markdown().splitlines()[-1] == r"| a\|b&lt;script> c | 1 | \\ |"
     assert grid.to_markdown().startswith("**a&lt;b**")
+
+
+@pytest.mark.parametrize(
+    ("plain", "escaped"),
+    [
+        ("+2.0 ***", r"+2.0 \*\*\*"), ("`x`", r"\`x\`"), ("$x$", r"\$x\$"), ("[a](b)", r"[a\](b)"),
+        ("[1, 2]", "[1, 2]"), ("a_b", "a_b"), ("_a_ __b__", r"\_a\_ \_\_b\_\_"), ("~~a~~", r"\~~a\~~"),
+        ("a & b", "a & b"), ("&lt;", "&amp;lt;"),
+    ],
+)  # fmt: skip
+def test_markup_prints_as_it_reads(plain: str, escaped: str) -> None:
+    grid = Grid("", (Heading("model"),), ((plain,),), (plain,))
+    assert grid.to_markdown().splitlines()[2:] == [f"| {escaped} |", "", f"* {escaped}"]
+
+
+def test_the_best_figure_is_bold_in_markdown_and_plain_in_text() -> None:
+    grid = Grid("", HEADINGS, (("a*", "1.5", ""), ("b", "2.5", "")), strong=frozenset({(0, 0), (0, 1), (0, 2)}))
+    assert grid.to_markdown().splitlines()[2:] == [r"| **a\*** | **1.5** |  |", "| b | 2.5 |  |"]
+    assert "**" not in grid.to_text()

@@ -10,6 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from harness.comparison.group import group
 from harness.reporting import table
 from harness.store.store import Store
 from tests.harness.reporting import records
@@ -51,9 +52,9 @@ def tables(tokens: list[Token]) -> list[list[list[Token]]]:
 
 def require_rendered(stored: list[dict[str, Any]]) -> list[list[list[Token]]]:
     """Every table, and nothing of one elsewhere; every cell says what was put in. Returns the rendered tables."""
-    tokens = parsed(table.markdown(stored))
+    tokens = parsed(table.markdown(group(stored)))
     rendered = tables(tokens)
-    built = table.build(stored)
+    built = table.build(group(stored))
     assert len(rendered) == len(built)
     for rows, made in zip(rendered, built, strict=True):
         names = [f"{column.heading} {column.unit}".strip() for column in made.columns]
@@ -89,8 +90,8 @@ def test_groups_failures_and_floors() -> None:
 
 
 def test_numbers_stand_to_the_right() -> None:
-    text = table.markdown([records.record("posemamba-xs"), records.record("posemamba-s")])
-    (built,) = table.build([records.record("posemamba-xs"), records.record("posemamba-s")])
+    text = table.markdown(group([records.record("posemamba-xs"), records.record("posemamba-s")]))
+    (built,) = table.build(group([records.record("posemamba-xs"), records.record("posemamba-s")]))
     sides = [token.attrGet("style") for token in parsed(text) if token.type == "th_open"]
     assert sides == [f"text-align:{'right' if column.number else 'left'}" for column in built.columns]
 
@@ -110,9 +111,9 @@ def test_bold_is_the_best_figure_alone() -> None:
 
 def test_every_note_and_meaning_is_an_item_of_a_list() -> None:
     stored = [records.record("posemamba-xs"), records.record("posemamba-s")]
-    (built,) = table.build(stored)
+    (built,) = table.build(group(stored))
     meanings = [f"{column.heading}: {column.meaning}" for column in built.columns if column.meaning]
-    items = [shown(item) for item in list_items(table.markdown(stored))]
+    items = [shown(item) for item in list_items(table.markdown(group(stored)))]
     assert items == [" ".join(line.split()) for line in (*built.legend, *built.notes, *meanings)]
 
 
@@ -129,7 +130,7 @@ def test_a_model_is_called_what_it_is_called(name: str) -> None:
 def test_an_error_or_warning_is_said_as_it_was_said(text: str) -> None:
     failed = {**records.record("dstformer-lite"), "status": "failed", "error": f"it said {text}", "accuracy": None}
     warned = {**records.record("posemamba-xs"), "warnings": [f"note {text}"]}
-    said = table.markdown([failed, warned])
+    said = table.markdown(group([failed, warned]))
     for expected in (f"it said {text}", f"note {text}"):
         (item,) = [item for item in list_items(said) if expected in shown(item)]
         assert {child.type for child in item.children or []} <= _PLAIN
@@ -140,5 +141,5 @@ def test_a_protocol_is_shown_as_code(name: str) -> None:
     stored = copy.deepcopy(records.record("posemamba-xs"))
     stored["signature"]["long"] = stored["signature"]["long"].replace("data:motion", f"data:{name}")
     assert f"data:{name}" in stored["signature"]["long"]
-    (built,) = table.build([stored])
-    assert code(table.markdown([stored])) == [built.heading]
+    (built,) = table.build(group([stored]))
+    assert code(table.markdown(group([stored]))) == [built.heading]

@@ -7,8 +7,9 @@ import copy
 import numpy as np
 import pytest
 
+from harness.comparison.group import group
 from harness.reporting import neighbours
-from harness.reporting.group import group
+from tests.harness.comparison.entries import apart, counted
 from tests.harness.reporting import records
 
 
@@ -20,9 +21,17 @@ def test_a_clear_difference_has_interval_probability_and_cost() -> None:
     (said,) = sentences(
         [records.record(model, seed) for model in ("posemamba-s", "motionagformer-xs") for seed in range(3)]
     )
-    assert said.startswith("posemamba-s is better than motionagformer-xs by 10.9\u00a0mm [")
-    assert "p\u00a0=\u00a00.0001" in said or "p\u00a0<\u00a00.0001" in said
-    assert said.endswith(", at 0.75 times the operations.")
+    assert said.startswith("posemamba-s is 10.9\u00a0mm better than motionagformer-xs [")
+    assert "], p\u00a0=\u00a00.0001" in said or "], p\u00a0<\u00a00.0001" in said
+    assert said.endswith(", at 0.75 times the multiply-accumulates.")
+
+
+def test_exact_operations_are_compared_where_both_have_them() -> None:
+    own, other = records.record("posemamba-s"), records.record("motionagformer-xs")
+    (said,) = sentences([counted(own, 0.6e6), counted(other, 1e6)])
+    assert ", at 0.6 times the operations" in said
+    (said,) = sentences([counted(own, 0.6e6), other])
+    assert ", at 0.75 times the multiply-accumulates" in said
 
 
 def test_the_interval_holds_the_difference_and_is_written_low_to_high() -> None:
@@ -39,8 +48,17 @@ def test_equal_models_cannot_be_told_apart() -> None:
     other = copy.deepcopy(one)
     other["id"], other["config"]["model"] = "twin", "twin"
     (said,) = sentences([one, other])
-    assert said.startswith("posemamba-s and twin cannot be told apart (0.0\u00a0mm")
+    assert said.startswith("posemamba-s and twin cannot be told apart (0.00\u00a0mm")
     assert "p\u00a0=\u00a01" in said
+
+
+def test_seeds_that_overlap_are_said_where_the_takes_are_sure() -> None:
+    runs = [*apart("posemamba-s", (-3.0, 0.0, 3.0)), *apart("posemamba-xs", (-3.0, 0.0, 3.0))]
+    (said,) = sentences(runs)
+    assert said.startswith("posemamba-s is 4.1\u00a0mm better than posemamba-xs [")
+    assert said.endswith(", but the seeds overlap: another training may reverse it (standard error over seeds 2.4 mm).")
+    runs = [*apart("posemamba-s", (-0.3, 0.0, 0.3)), *apart("posemamba-xs", (-0.3, 0.0, 0.3))]
+    assert "overlap" not in sentences(runs)[0]
 
 
 def test_a_certain_but_tiny_difference_is_called_tiny() -> None:
@@ -52,7 +70,7 @@ def test_a_certain_but_tiny_difference_is_called_tiny() -> None:
         sequence["p1_mm"] += 0.2 + 0.01 * rng.standard_normal()
     other["accuracy"]["p1_mm"] += 0.2
     (said,) = sentences([one, other])
-    assert "posemamba-s is better than twin by 0.2\u00a0mm" in said
+    assert said.startswith("posemamba-s is 0.20\u00a0mm better than twin [0.20,\u00a00.20], p")
     assert "less than the 0.5 mm worth having" in said
 
 
@@ -64,6 +82,7 @@ def test_errors_are_averaged_over_seeds_first() -> None:
         rival["accuracy"]["per_sequence"], *(run["accuracy"]["per_sequence"] for run in (one, other)), strict=True
     ):
         sequence["p1_mm"] = sum(view["p1_mm"] for view in same) / 2
+    rival["accuracy"]["p1_mm"] = sum(run["accuracy"]["p1_mm"] for run in (one, other)) / 2
     (pair,) = neighbours.compare(group([one, other, rival])[0])
     assert pair.comparison is not None
     assert pair.comparison.difference.mean_mm == pytest.approx(0, abs=1e-9)

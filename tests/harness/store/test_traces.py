@@ -99,3 +99,17 @@ def test_a_file_that_cannot_be_written_or_read_is_named(tmp_path: Path) -> None:
         trace_file.save(tmp_path / "file" / "t.npz", made())
     with pytest.raises(BadInput, match="cannot read"):
         trace_file.load(tmp_path / "none.npz")
+
+
+def test_flipped_bytes_are_refused_without_a_digest_or_give_traces(tmp_path: Path) -> None:
+    """Whatever they hit: zlib, tokenize and numpy have errors of their own."""
+    trace_file.save(tmp_path / "t.npz", made())
+    content = (tmp_path / "t.npz").read_bytes()
+    refused = 0
+    for place in range(0, len(content), 53):
+        (tmp_path / "t.npz").write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            trace_file.load(tmp_path / "t.npz")
+        except BadInput:
+            refused += 1
+    assert refused > 10

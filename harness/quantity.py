@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 MISSING = "–"
 MINUS = "−"
 NO_BREAK = "\u00a0"
@@ -37,11 +39,24 @@ def signed(value: float, digits: int = 1) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
 
 
+def change(value: float, digits: int = 1) -> str:
+    """Like ``signed``, with a plus before a rise: ``0.51`` is ``+0.5``."""
+    shown = signed(value, digits)
+    return shown if shown.startswith(MINUS) or shown == signed(0, digits) else f"+{shown}"
+
+
 def speed(per_s: float | None) -> str:
     """Frames a second: ``21400.3`` is ``21,400``, ``9.312`` is ``9.3``."""
     if per_s is None:
         return MISSING
     return f"{per_s:,.0f}" if per_s >= 99.5 else f"{per_s:.1f}"
+
+
+def three_digits(value: float | None) -> str:
+    """``0.36631`` is ``0.366``, ``1234.5`` is ``1,234``."""
+    if value is None:
+        return MISSING
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:#.3g}".rstrip(".")
 
 
 def with_spread(mean: float | None, spread: float | None, digits: int = 1) -> str:
@@ -52,3 +67,9 @@ def with_spread(mean: float | None, spread: float | None, digits: int = 1) -> st
 def probability(p: float) -> str:
     """``= 0.0004``; what is smaller than a ten-thousandth is ``< 0.0001``."""
     return f"={NO_BREAK}{p:.2g}" if p >= 1e-4 else f"<{NO_BREAK}0.0001"
+
+
+def whole_numbers(values: Sequence[int]) -> str:
+    """``0–2`` where ascending numbers follow each other, ``0, 3`` where they do not."""
+    follow = len(values) > 2 and list(values) == list(range(values[0], values[-1] + 1))
+    return f"{values[0]}–{values[-1]}" if follow else ", ".join(map(str, values))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 
-from harness.reporting.group import group
+import pytest
+
+from harness.comparison.group import Entry, group
 from tests.harness.reporting import records
 
 
@@ -97,6 +100,29 @@ def test_imported_weights_are_told_apart_by_their_digest() -> None:
     assert sorted(titles([one, other])[0]) == ["posemamba-xs (weights=aaaa1111)", "posemamba-xs (weights=bbbb2222)"]
 
 
+def test_weights_of_stored_runs_are_seeds_of_one_configuration_when_they_are_scored_again() -> None:
+    """With other windows, or in another precision: what was chosen for the training is on record with it."""
+    trained, again = [records.record(seed=seed) for seed in range(3)], [records.record(seed=seed) for seed in range(3)]
+    for first, second in zip(trained, again, strict=True):
+        first["weights"]["sha256"] = second["weights"]["sha256"] = f"{first['seed']}f" * 32
+        del second["training"]
+        second["id"] = f"evaluation-{second['id']}"
+        forgotten = dict.fromkeys(("recipe", "budget", "batch_size", "learning_rate"))
+        second["config"] = {**second["config"], **forgotten, "windows": "whole"}
+    (members,) = group([*trained, *again])
+    assert sorted((entry.title, entry.seeds) for entry in members.entries) == [
+        ("posemamba-xs (windows=auto)", (0, 1, 2)),
+        ("posemamba-xs (windows=whole)", (0, 1, 2)),
+    ]
+    assert again[0]["config"]["budget"] is None
+
+
+def test_options_are_told_since_they_make_another_network() -> None:
+    run = records.record("posemamba-s")
+    run["config"]["options"] = {"dim": 64, "drop_path": 0.0}
+    assert titles([run]) == [["posemamba-s (dim=64)"]]
+
+
 def test_the_newest_record_of_a_run_counts() -> None:
     old, new = records.record(), records.record()
     old["accuracy"]["p1_mm"] = 1.0
@@ -122,6 +148,20 @@ def test_runs_that_only_failed_have_a_group_without_protocol() -> None:
     assert group([]) == []
 
 
+def test_a_single_run_as_an_entry() -> None:
+    run, gap = records.record(seed=3), records.failed()
+    own = Entry.of(run)
+    assert (own.title, own.runs, own.gaps, own.seeds) == (run["id"], (run,), (), (3,))
+    assert (Entry.of(gap).runs, Entry.of(gap).gaps) == ((), (gap,))
+
+
+def test_a_configuration_is_everything_but_the_seed() -> None:
+    one, other = records.record(), records.record(seed=1)
+    assert Entry.of(one).configuration == Entry.of(other).configuration
+    other["config"]["batch_size"] = 32
+    assert Entry.of(one).configuration != Entry.of(other).configuration
+
+
 def test_names_of_groups_are_safe_in_file_names_and_distinct() -> None:
     runs = records.two_protocols()
     strange = records.record("posemamba-s")
@@ -129,3 +169,75 @@ def test_names_of_groups_are_safe_in_file_names_and_distinct() -> None:
     strange["id"] = "strange"
     names = [members.name for members in group([*runs, strange])]
     assert names == ["motion-sh", "motion-gt", "motion-sh--2"]
+
+
+def evaluation(run: dict, protocol: str) -> dict:
+    """The run's weights scored once more under another protocol."""
+    again = copy.deepcopy(run)
+    del again["training"]
+    again["id"] = f"evaluation-{run['id']}-{protocol}"
+    again["config"] |= {**dict.fromkeys(("recipe", "budget", "batch_size", "learning_rate")), "protocol": protocol}
+    again["signature"]["long"] = again["signature"]["long"].replace("|data:", f"|protocol:{protocol}|data:")
+    return again
+
+
+def test_part_of_a_store_keeps_the_names_of_the_whole() -> None:
+    """Evaluations alone would not know the trainings of their weights, and be one configuration for each of these."""
+    trained = [records.record(seed=seed) for seed in range(3)]
+    again = [evaluation(run, "motionbert") for run in trained]
+    wider = records.record("posemamba-s", 1)
+    wider["config"]["batch_size"] = 32
+    runs = [*trained, *again, records.record("posemamba-s"), wider]
+    whole = group(runs)
+    (part,) = group(runs, only={run["id"] for run in again})
+    assert [(entry.title, entry.seeds) for entry in part.entries] == [("posemamba-xs", (0, 1, 2))]
+    assert part == next(members for members in whole if members.name == part.name)
+    assert part.differs == {"protocol": "motionbert"}
+    (one,) = group(runs, only={wider["id"]})
+    assert [entry.title for entry in one.entries] == ["posemamba-s (batch_size=32)"]
+    assert group(runs, only=set()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fields"),
+    [
+        ("protocol", "motionbert", "|protocol:motionbert|data:"),
+        ("xy", "input", "|xy:input|data:"),
+        ("root", "subtracted", "|missing:1|data:"),
+        ("space", "image", "|truth:image|data:"),
+        ("detector", "gt", "|missing:2|data:"),
+    ],
+)
+def test_a_failed_run_is_filed_under_the_protocol_that_it_was_to_be_scored_by(
+    name: str, value: str, fields: str
+) -> None:
+    usual, other = records.record("posemamba-s"), records.record("posemamba-s", 1)
+    other["config"][name] = value
+    other["signature"]["long"] = other["signature"]["long"].replace("|data:", fields)
+    gap = records.failed("posemamba-xs")
+    gap["config"][name] = value
+    for runs in ([usual, other, gap], [other, usual, gap]):
+        (found,) = [members for members in group(runs) if any(entry.gaps for entry in members.entries)]
+        assert [entry.model for entry in found.entries] == ["posemamba-s", "posemamba-xs"]
+        assert found.entries[0].any_run is other
+
+
+def test_a_failed_run_under_a_protocol_that_nothing_was_scored_by_is_in_no_other_group() -> None:
+    gap = records.failed("posemamba-xs")
+    gap["config"]["protocol"] = "motionbert"
+    _, unscored = group([records.record("posemamba-s"), gap])
+    assert (unscored.protocol, [entry.model for entry in unscored.entries]) == (None, ["posemamba-xs"])
+
+
+def test_the_path_of_the_data_is_no_choice_but_what_was_trained_on_is() -> None:
+    one, moved, older = (records.record(seed=seed) for seed in range(3))
+    moved["config"]["data"] = "motion:/elsewhere"
+    assert titles([one, moved]) == [["posemamba-xs"]]
+    moved["data"]["digest_train"] = "c3" * 32
+    assert sorted(titles([one, moved])[0]) == [
+        f"posemamba-xs (digest_train={'a1' * 6})",
+        f"posemamba-xs (digest_train={'c3' * 6})",
+    ]
+    older["config"]["data"] = "motion:/elsewhere"
+    del older["data"]["name"]
+    assert len(titles([one, older])[0]) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.reporting import quantity
+from harness import quantity
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,32 @@ def test_spread_is_shown_only_where_there_is_one() -> None:
 def test_small_probabilities_are_bounded_not_zero() -> None:
     assert quantity.probability(0.0004) == "=\u00a00.0004"
     assert quantity.probability(0.00001) == "<\u00a00.0001"
+
+
+def test_a_rise_has_a_plus() -> None:
+    assert [quantity.change(value) for value in (0.51, 0.04, 0.0, -0.01, -0.51)] == [
+        "+0.5",
+        "0.0",
+        "0.0",
+        "0.0",
+        "−0.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (None, "–"),
+        (0.36631, "0.366"),
+        (0.0467, "0.0467"),
+        (1.2, "1.20"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (999.6, "1,000"),
+    ],
+)
+def test_three_digits(value: float | None, printed: str) -> None:
+    assert quantity.three_digits(value) == printed
 
 
 def test_zero_has_no_sign() -> None:

@@ -1,0 +1,57 @@
+"""The runs of a store that a comparison can rely on: every field that one reads is there and of its kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import BadInput
+from harness.evaluation.signature import Signature
+from harness.progress import Say, warnings_said
+from harness.store.schema import Record, look_up
+from harness.store.store import Store
+
+#: What a finished run's figures are nothing without, and what every row of its sequences and floors has.
+_OF_ACCURACY = ("accuracy.p1_mm",)
+_OF_SEQUENCE = ("sequence", "take", "frames", "p1_mm")
+_OF_FLOOR = ("p1_mm", "p2_mm")
+
+
+def stored_runs(folder: Path, say: Say) -> list[Record]:
+    """The newest record of every run in ``folder``, the oldest first; ``say`` hears of a line that was cut short.
+
+    Raises BadInput where there are none, and naming record and field where one breaks the schema or lacks what a
+    comparison needs.
+    """
+    store = Store(folder)
+    with warnings_said(say):
+        records = store.latest()
+    if not records:
+        raise BadInput(f"nothing is stored yet in {folder}; start with: harness run --model posemamba-xs")
+    for record in records:
+        try:
+            store.schema.validate(record)
+            require_comparable_fields(record)
+        except BadInput as error:
+            raise BadInput(f"{store.path}: {error}. Mend or remove its line") from error
+    return records
+
+
+def require_comparable_fields(record: Record) -> None:
+    """Of a record that keeps to the schema. Raises BadInput naming record and field."""
+    if not record.get("accuracy"):
+        return
+    needed = [(path, look_up(record, path)) for path in _OF_ACCURACY]
+    needed += [
+        (f"accuracy.per_sequence[{index}].{name}", (row or {}).get(name))
+        for index, row in enumerate(look_up(record, "accuracy.per_sequence") or [])
+        for name in _OF_SEQUENCE
+    ]
+    floors = (record.get("floors") or {}).items()
+    needed += [(f"floors.{floor}.{name}", (row or {}).get(name)) for floor, row in floors for name in _OF_FLOOR]
+    for path, value in needed:
+        if value is None:
+            raise BadInput(f"record {record['id']!r} has no {path}, which a comparison needs")
+    try:
+        Signature.parse(record["signature"]["long"])
+    except BadInput as error:
+        raise BadInput(f"record {record['id']!r}: signature.long: {error}") from error
