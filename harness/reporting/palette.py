@@ -29,6 +29,9 @@ DASHES: tuple[Any, ...] = (
 )  # fmt: skip
 #: How far the darkest member of a family goes towards black, and the lightest towards white.
 _DARKEST, _LIGHTEST = 0.42, 0.30
+#: Contrast with white of a family's darkest and lightest member where they must be seen on black, too: there it is
+#: about 19 divided by this.
+_MOST_CONTRAST, _LEAST_CONTRAST = 5.8, 2.6
 #: How dark writing in a family's colour is: enough of it to be read at 8 points.
 _WRITING = 0.35
 
@@ -50,8 +53,12 @@ def family(model: str) -> str:
     return model.partition(":")[0]
 
 
-def looks(members: Sequence[tuple[str, str, float]]) -> dict[str, Look]:
-    """A look for each (label, model, size), by label; independent of the order they come in."""
+def looks(members: Sequence[tuple[str, str, float]], *, on_dark_too: bool = False) -> dict[str, Look]:
+    """A look for each (label, model, size), by label; independent of the order they come in.
+
+    ``on_dark_too`` keeps all colours apart from black paper as well as from white, and writes in INK, which follows
+    the scheme of the page. Its dashes differ among eight, whatever their families.
+    """
     families: dict[str, list[tuple[float, str]]] = {}
     for label, model, size in members:
         families.setdefault(family(model), []).append((-size, label))
@@ -60,9 +67,12 @@ def looks(members: Sequence[tuple[str, str, float]]) -> dict[str, Look]:
     for name in sorted(families, key=_rank):
         ordered = sorted(families[name])
         for index, (_, label) in enumerate(ordered):
-            colour = _shade(hues[name], index, len(ordered))
-            marker, dashes = MARKERS[len(found) % len(MARKERS)], DASHES[index % len(DASHES)]
-            found[label] = Look(colour, _blend(hues[name], "black", _WRITING), marker, dashes)
+            shade = _shade_between if on_dark_too else _shade
+            writing = INK if on_dark_too else _blend(hues[name], "black", _WRITING)
+            place = len(found)
+            # In the page, lines of different families lie in one panel and must differ in grey, too.
+            marker, dashes = MARKERS[place % len(MARKERS)], DASHES[(place if on_dark_too else index) % len(DASHES)]
+            found[label] = Look(shade(hues[name], index, len(ordered)), writing, marker, dashes)
     return found
 
 
@@ -105,6 +115,25 @@ def _shade(colour: str, index: int, count: int) -> str:
     # From the darkest at 0 to the lightest at 1; the hue itself lies between.
     place = index / (count - 1) * (_DARKEST + _LIGHTEST) - _DARKEST
     return _blend(colour, "white" if place > 0 else "black", abs(place))
+
+
+def _shade_between(colour: str, index: int, count: int) -> str:
+    """As ``_shade``, in steps of equal contrast with white between _MOST_CONTRAST and _LEAST_CONTRAST."""
+    if count == 1:
+        return colour
+    wanted = _MOST_CONTRAST * (_LEAST_CONTRAST / _MOST_CONTRAST) ** (index / (count - 1))
+    other = "black" if contrast_with_white(colour) < wanted else "white"
+    low, high = 0.0, 1.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        near = contrast_with_white(_blend(colour, other, middle)) < wanted
+        low, high = (middle, high) if near == (other == "black") else (low, middle)
+    return _blend(colour, other, low)
+
+
+def contrast_with_white(colour: str) -> float:
+    """Ratio of WCAG 2, from 1 for white to 21 for black."""
+    return 1.05 / (float(sns.utils.relative_luminance(colour)) + 0.05)
 
 
 def _blend(colour: str, other: str, share: float) -> str:

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from harness.complexity.growth import Exponent, fit_operations, growths
 from harness.complexity.series import Series, series
 from harness.complexity.summary import Summary
+from harness.quantity import tick
 from harness.reporting import caption
 from harness.reporting.cost_figures import curve, kinship, sheet
 from harness.reporting.cost_figures.curve import Curve, Quantity, Reading
 from harness.reporting.figure import style
 from harness.reporting.palette import MUTED, Look
-from harness.reporting.quantity import tick
 from harness.store.schema import look_up
 
 _WIDTH = 10.6
@@ -88,7 +88,7 @@ def draw(summaries: Sequence[Summary]) -> dict[str, Figure]:
     every = [one for one in series(summaries) if any(curve.readings(one, quantity) for quantity in quantities)]
     if not every:
         return {}
-    curves = _curves(every, quantities)
+    curves = curves_of(every, quantities)
     shown = [quantity for quantity in quantities if any(one.points for one in curves[quantity.name].values())]
     look = kinship.looks_of(every)
     title, sentences = _title(summaries), _sentences(summaries, every, curves)
@@ -147,12 +147,12 @@ def _page(
             for quantity, axes in zip(row.quantities, panels, strict=False):
                 everyone = list(curves[quantity.name].values())
                 shown = [one for one in everyone if one.label in row.labels and (one.points or one.missing)]
-                _panel(axes, quantity, shown, everyone, look, row.heading)
+                panel(axes, quantity, shown, everyone, look, row.heading)
                 curve.write_labels(axes, shown, look)
     return figure
 
 
-def _panel(
+def panel(
     axes: Axes, quantity: Quantity, shown: Sequence[Curve], everyone: Sequence[Curve], look: Mapping[str, Look],
     heading: str,
 ) -> None:  # fmt: skip
@@ -192,7 +192,7 @@ def _sentences(
     ]
 
 
-def _curves(every: Sequence[Series], quantities: Sequence[Quantity]) -> dict[str, dict[str, Curve]]:
+def curves_of(every: Sequence[Series], quantities: Sequence[Quantity]) -> dict[str, dict[str, Curve]]:
     """Name of the quantity -> label -> curve."""
     exponents = {growth.label: growth.exponents for growth in growths([m for one in every for m in one.members])}
     return {

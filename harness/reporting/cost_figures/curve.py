@@ -14,9 +14,9 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullForm
 from harness.complexity.growth import Exponent
 from harness.complexity.series import Series
 from harness.complexity.summary import Summary
+from harness.quantity import MINUS
 from harness.reporting import placement
 from harness.reporting.palette import LINE, MUTED, PAPER, Look
-from harness.reporting.quantity import MINUS
 
 #: A point's value with the ends of its interval, None where there is none.
 Reading = tuple[float, float | None, float | None]

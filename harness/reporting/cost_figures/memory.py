@@ -12,12 +12,12 @@ from matplotlib.lines import Line2D
 from harness.complexity.growth import growths
 from harness.complexity.series import Series, series
 from harness.complexity.summary import Summary
+from harness.quantity import tick
 from harness.reporting import caption
 from harness.reporting.cost_figures import curve, kinship, sheet
 from harness.reporting.cost_figures.curve import Curve, Quantity, Reading
 from harness.reporting.figure import style
 from harness.reporting.palette import MUTED, Look
-from harness.reporting.quantity import tick
 
 _WIDTH, _HEIGHT = 7.6, 3.9
 _LOW_HEIGHT, _WIDE = 2.1, 10.6

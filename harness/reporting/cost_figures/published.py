@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
+from harness.quantity import prefixed
 from harness.reporting import placement
 from harness.reporting.cost_figures import sheet
 from harness.reporting.figure import style
 from harness.reporting.palette import COLOURS, INK, MUTED, PAPER
-from harness.reporting.quantity import prefixed
 from harness.store.schema import Record
 
 #: What a row must have.
@@ -29,7 +29,7 @@ NEEDED = {
 #: The command that makes the table.
 MADE_BY = "harness compare published"
 #: The units of ``harness.published``.
-_UNITS = {"G": 1e9, "M": 1e6}
+UNITS = {"G": 1e9, "M": 1e6}
 #: The largest share of everything that the axis shows; what was printed by mistake may be larger.
 _HIGHEST = 1.18
 #: The metrics that are drawn; what is printed per output frame follows from the rest.
@@ -57,8 +57,8 @@ class Figures:
     def added(self, row: Record) -> Figures:
         """With what one more row says."""
         # A multiplication and its addition count once in this figure, whatever the source calls its column.
-        once = _UNITS[row["unit"]] / (2 if row["counted_by"].startswith("2 x") else 1)
-        unit = _UNITS[row["unit"]]
+        once = UNITS[row["unit"]] / (2 if row["counted_by"].startswith("2 x") else 1)
+        unit = UNITS[row["unit"]]
         is_size = row["metric"] == "parameters"
         return Figures(
             printed=(*self.printed, (once * row["printed"], row["verdict"] != NOT_MATCHED)),
@@ -120,8 +120,8 @@ def _draw_panel(axes: Axes, metric: str, lifters: Sequence[Figures]) -> None:
             continue
         shares = [ours / whole for ours in lifter.ours]
         axes.plot([min(shares), 1], [level, level], color=MUTED, linewidth=1.2, zorder=1)
-        marks = [(lifter.all_products, _PRODUCTS), (whole, _ALL), *((ours, _OURS) for ours in lifter.ours)]
-        marks += [(value, _MATCHED if matched else _UNMATCHED) for value, matched in lifter.printed]
+        marks = [(lifter.all_products, PRODUCTS), (whole, ALL), *((ours, OURS) for ours in lifter.ours)]
+        marks += [(value, MATCHED if matched else _UNMATCHED) for value, matched in lifter.printed]
         for order, (value, marker) in enumerate(marks):
             if value:
                 _draw_mark(axes, value / whole, level, {**marker, "zorder": 2 + 0.01 * order})
@@ -148,19 +148,20 @@ def _draw_mark(axes: Axes, share: float, level: int, marker: Mapping[str, Any]) 
         axes.plot(share, level, linestyle="", clip_on=False, **marker)
 
 
-_OURS: dict[str, Any] = {"marker": "|", "color": INK, "markersize": 9, "markeredgewidth": 1.6}
-_PRODUCTS: dict[str, Any] = {"marker": "^", "color": _GREEN, "markersize": 5, "markeredgewidth": 0}
-_ALL: dict[str, Any] = {"marker": "s", "color": _ORANGE, "markersize": 5, "markeredgewidth": 0}
-_MATCHED: dict[str, Any] = {"marker": "o", "color": _BLUE, "markersize": 5.2, "markeredgewidth": 0}
+#: Marks: ours by the sources' convention, by fvcore, everything, and what is printed.
+OURS: dict[str, Any] = {"marker": "|", "color": INK, "markersize": 9, "markeredgewidth": 1.6}
+PRODUCTS: dict[str, Any] = {"marker": "^", "color": _GREEN, "markersize": 5, "markeredgewidth": 0}
+ALL: dict[str, Any] = {"marker": "s", "color": _ORANGE, "markersize": 5, "markeredgewidth": 0}
+MATCHED: dict[str, Any] = {"marker": "o", "color": _BLUE, "markersize": 5.2, "markeredgewidth": 0}
 _UNMATCHED: dict[str, Any] = {
     "marker": "o", "markerfacecolor": PAPER, "markeredgecolor": _VERMILION, "markersize": 5.2, "markeredgewidth": 1.2,
 }  # fmt: skip
 _KEY = (
-    (_MATCHED, "printed, reproduced to the digit"),
+    (MATCHED, "printed, reproduced to the digit"),
     (_UNMATCHED, "printed, not reproduced"),
-    (_OURS, "ours by the same convention"),
-    (_PRODUCTS, "products, scans and norms (fvcore)"),
-    (_ALL, "everything, at the right in figures"),
+    (OURS, "ours by the same convention"),
+    (PRODUCTS, "products, scans and norms (fvcore)"),
+    (ALL, "everything, at the right in figures"),
 )
 
 

@@ -15,11 +15,11 @@ from harness.complexity.roofline import WHOLE, Peaks, Share, peaks, shares
 from harness.complexity.summary import Summary
 from harness.errors import BadInput
 from harness.measurement.kind import KINDS
+from harness.quantity import prefixed, tick
 from harness.reporting import caption, placement
 from harness.reporting.cost_figures import kinship, sheet
 from harness.reporting.figure import style
 from harness.reporting.palette import MUTED, Look
-from harness.reporting.quantity import prefixed, tick
 from harness.store.schema import Record
 
 #: Inches: page, panel of whole forwards, panels of kinds, what stands left of, above and below a panel, space between.

@@ -54,6 +54,13 @@ class Canvas:
         caption.write(figure, title, lines)
         return cls(figure, top)
 
+    @classmethod
+    def bare(cls, width: float, height: float) -> Canvas:
+        """Without title and caption, all of it for panels."""
+        figure = blank(width, height)
+        figure.set_layout_engine("none")
+        return cls(figure, height)
+
     def axes(self, left: float, below: float, width: float, height: float) -> Axes:
         """Axes ``left`` inches from the left edge and ``below`` inches from where panels begin."""
         wide, high = self.figure.get_size_inches()

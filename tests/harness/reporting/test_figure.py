@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import xml.etree.ElementTree
+
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from harness.reporting.figure import blank, style, to_png, to_svg
+from harness.reporting.figure import _compact, blank, style, to_png, to_svg
 
 
 def small() -> Figure:
@@ -41,3 +44,30 @@ def test_files_say_neither_date_nor_program() -> None:
     assert not any(word in png for word in (b"Software", b"tIME"))
     assert svg == to_svg(small())
     assert png == to_png(small())
+
+
+def test_svg_has_no_digits_that_nobody_sees_and_no_names_that_nothing_uses() -> None:
+    with style():
+        figure = blank(2, 2)
+        axes = figure.subplots()
+        axes.plot([0, 1 / 3, 1], [1 / 7, 1 / 3, 1 / 7], label="a")
+        axes.text(0.5, 0.2, "a: b; c <d>")
+    source = to_svg(figure).decode()
+    places = re.findall(r'\bd="([^"]*)"|translate\(([^)]*)\)', source)
+    assert places
+    assert not any(re.search(r"\.\d{3}", place) for pair in places for place in pair)
+    used = set(re.findall(r'(?:url\(|href=")#([^")]*)', source))
+    names = re.findall(r'\bid="([^"]*)"', source)
+    assert used <= set(names)
+    assert len(names) == len(set(names))
+    assert not re.search(r"<g id", source)
+    xml.etree.ElementTree.fromstring(source)
+
+
+def test_a_smaller_svg_shows_the_same() -> None:
+    """Lines drawn by what is implied after the first point, curves as they were."""
+    line, curve = 'd="M 1.23456 2 \nL 3 4.987654 \nL 5 6 \nz\n"', 'd="M 1 2 \nQ 1 2 3 4 \nL 5 6"'
+    source = f'<svg><g id="a"><path {line}/><path {curve}/></g></svg>'
+    short = _compact(source)
+    assert 'd="M 1.23 2 3 4.99 5 6' in " ".join(short.split())
+    assert "L 5 6" in short.split("Q")[1]

@@ -1,30 +1,45 @@
-"""The figures show what the records say, and the same records give the same bytes."""
+"""What holds for every figure of runs: bytes, gaps, names that are no markup, and text that can be read."""
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
+
 import pytest
-from matplotlib.collections import PathCollection
-from matplotlib.figure import Figure
 
-from harness.reporting import bubbles, plots
+from harness.comparison.group import Group
+from harness.reporting import plots
+from harness.reporting.evidence import Evidence
 from harness.reporting.figure import to_png, to_svg
-from harness.reporting.group import Group, group
+from harness.reporting.plots import PLOTS, Plot
 from tests.harness.reporting import records
+from tests.harness.reporting.cost_figures import layout
+from tests.harness.reporting.run_figures import cases
+
+every_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
+#: One that has published figures, at the T of them, and at another T for growth.
+PUBLISHED, FRAMES = "motionagformer-xs", (27, 81)
 
 
-@pytest.fixture(scope="module")
-def typical() -> Group:
-    return group(records.typical())[0]
+def full(title: str | None = None) -> tuple[Group, Evidence]:
+    """Runs of which every figure has something to show; ``title`` is that of one more lifter."""
+    runs = [cases.whole(model, seed) for model in ("posemamba-xs", "dilated-convolution") for seed in range(3)]
+    runs += [cases.whole(PUBLISHED, frames=frames) for frames in FRAMES]
+    if title is not None:
+        runs.append(cases.renamed(cases.whole("posemamba-s"), title))
+    return cases.of(runs, kept={run["id"]: cases.traces(run) for run in runs})
 
 
-def texts(figure: Figure | None) -> list[str]:
-    assert figure is not None
-    return [text.get_text() for axes in figure.axes for text in axes.texts]
+def test_names_are_those_of_files_and_of_one_figure_each() -> None:
+    names = [plot.name for plot in PLOTS]
+    assert len(set(names)) == len(names)
+    assert all(name == name.lower() and " " not in name for name in names)
+    assert names[0] == "accuracy-cost"
 
 
-@pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.name)
-def test_the_same_runs_give_the_same_bytes(plot: plots.Plot) -> None:
-    first, second = (plot.draw(group([records.record()])[0]) for _ in range(2))
+@every_plot
+def test_the_same_runs_give_the_same_bytes(plot: Plot) -> None:
+    first, second = (plot.draw(*full()) for _ in range(2))
     assert first is not None
     assert second is not None
     assert to_svg(first) == to_svg(second)
@@ -32,89 +47,94 @@ def test_the_same_runs_give_the_same_bytes(plot: plots.Plot) -> None:
     assert png == to_png(second)
     assert not any(word in png for word in (b"Software", b"tIME"))
     assert b"<metadata" not in to_svg(first)
+    assert b"<image" not in to_svg(first)
 
 
-@pytest.mark.parametrize("plot", plots.PLOTS, ids=lambda plot: plot.name)
-def test_runs_that_only_failed_give_no_figure(plot: plots.Plot) -> None:
-    assert plot.draw(group([records.failed()])[0]) is None
-
-
-def test_bars_are_as_long_as_the_error_and_gaps_stay(typical: Group) -> None:
-    figure = plots.accuracy(typical)
-    assert figure is not None
-    (axes,) = figure.axes
-    lengths = [bar.get_width() for bar in axes.patches]
-    assert lengths == [entry.p1_mm for entry in typical.scored] + [115.3, 157.4, 231.2]
-    assert "no result: ran out of memory" in texts(figure)
-    assert "61.4 ± 0.4" in texts(figure)
-
-
-def test_bubbles_stand_at_cost_and_error_and_their_area_is_the_parameters(typical: Group) -> None:
-    figure = plots.accuracy_cost(typical)
-    assert figure is not None
-    dots = [found for found in figure.axes[0].collections if isinstance(found, PathCollection)]
-    drawn = {(*found.get_offsets()[0], size) for found in dots for size in found.get_sizes()}
-    largest = max(entry.mean("cost.params_total") or 0 for entry in typical.scored)
-    for entry in typical.scored:
-        macs, params = entry.mean("cost.macs_fvcore_per_frame"), entry.mean("cost.params_total") or 0
-        assert (macs, entry.p1_mm, 1400 * params / largest) in drawn
-    assert "posemamba-s\n1.47 M parameters" in texts(figure)
-
-
-def test_labels_do_not_cover_each_other() -> None:
-    figure = plots.accuracy_cost(group(records.two_protocols())[0])
-    assert figure is not None
-    figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert not any(one.overlaps(other) for index, one in enumerate(boxes) for other in boxes[:index])
-
-
-def test_nothing_on_the_front_is_beaten_in_both() -> None:
-    front = bubbles.front(plots._bubbles(group(records.typical())[0]))
-    assert [bubble.title for bubble in front] == ["dilated-convolution", "posemamba-s"]
-
-
-def test_heat_maps_hold_the_means_and_leave_out_the_root(typical: Group) -> None:
-    figure = plots.per_joint(typical)
-    assert figure is not None
-    names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert len(names) == 16
-    assert "pelvis" not in names
-    wrist = typical.entries[0].mean("accuracy.per_joint.right wrist.p1_mm")
-    assert texts(figure)[names.index("right wrist")] == f"{wrist:.0f}"
-
-
-def test_actions_stand_the_hardest_first(typical: Group) -> None:
-    figure = plots.per_action(typical)
-    shown = [float(text) for text in texts(figure)]
-    columns = len(records.ACTIONS)
-    means = [sum(shown[column::columns]) for column in range(columns)]
-    assert means == sorted(means, reverse=True)
-
-
-def test_figures_in_a_heat_map_stand_out_from_their_cell(typical: Group) -> None:
-    import seaborn as sns
-
-    figure = plots.per_joint(typical)
-    assert figure is not None
-    axes = figure.axes[0]
-    for text, colour in zip(axes.texts, axes.collections[0].get_facecolor(), strict=True):
-        luminances = sorted(sns.utils.relative_luminance(each) for each in (text.get_color(), colour))
-        assert (luminances[1] + 0.05) / (luminances[0] + 0.05) > 4.5
-
-
-def test_every_seed_has_its_curve(typical: Group) -> None:
-    figure = plots.learning_curves(typical)
-    assert figure is not None
-    assert len(figure.axes[0].lines) == sum(len(entry.runs) for entry in typical.scored)
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [entry.title for entry in typical.scored]
-
-
-def test_a_dollar_sign_in_a_name_is_no_formula() -> None:
-    run = records.record()
-    run["config"]["model"] = "costs $5^{ or $6"
-    for plot in plots.PLOTS:
-        figure = plot.draw(group([run])[0])
+@every_plot
+def test_text_is_large_enough_inside_and_not_on_other_text(plot: Plot) -> None:
+    for title in (None, "a lifter with a name that is long enough for two lines (width=512, heads=8)"):
+        figure = plot.draw(*full(title))
         assert figure is not None
-        assert to_svg(figure)
+        layout.check(figure)
+
+
+@every_plot
+def test_runs_that_only_failed_give_no_figure_and_no_notes(plot: Plot) -> None:
+    alone = cases.of([records.failed()])
+    assert plot.draw(*alone) is None
+    assert plot.says(*alone) == plot.caption
+
+
+@every_plot
+def test_a_name_is_neither_a_formula_nor_markup(plot: Plot) -> None:
+    group, evidence = full(cases.HOSTILE)
+    figure = plot.draw(group, evidence)
+    assert figure is not None
+    source = to_svg(figure).decode()
+    assert "<b>" not in source
+    if plot.name not in ("growth", "published"):
+        words = layout.words(figure).replace(" ", "")
+        assert cases.HOSTILE[:14].replace(" ", "") in words
+
+
+@every_plot
+def test_records_of_an_early_version_are_drawn_or_left_out(plot: Plot) -> None:
+    early = records.record()
+    for name in ("per_joint", "per_action", "per_sequence"):
+        del early["accuracy"][name]
+    del early["cost"]["inference"]
+    del early["training"]["curve"]
+    plot.draw(*cases.of([early]))
+
+
+@every_plot
+def test_a_figure_for_twelve_lifters_is_small(plot: Plot) -> None:
+    runs = []
+    for place in range(12):
+        title = f"lifter-{place} (a setting=0.{place}, another setting={place})"
+        runs += [cases.renamed(cases.whole("posemamba-xs", seed, frames=27), title) for seed in range(3)]
+    figure = plot.draw(*cases.of(runs, kept={run["id"]: cases.traces(run, bins=900) for run in runs}))
+    if plot.name in ("growth", "published"):
+        assert figure is None
+    else:
+        assert figure is not None
+        layout.check(figure)
+        assert len(to_svg(figure)) < 160_000
+
+
+@every_plot
+def test_captions_are_sentences(plot: Plot) -> None:
+    said = plot.says(*full())
+    assert said.startswith(plot.caption)
+    assert said.endswith(".")
+    assert "  " not in said
+
+
+def test_one_lifter_has_one_colour_in_every_figure() -> None:
+    from harness.reporting.run_figures.look import looks_of
+
+    group, _ = full()
+    looks = looks_of(group.scored)
+    assert looks == looks_of(tuple(reversed(group.scored)))
+    assert len({look.colour for look in looks.values()}) == len(looks)
+    assert len({str(look.dashes) for look in looks.values()}) == len(looks)
+
+
+def test_colours_are_seen_on_white_and_on_black() -> None:
+    from harness.models import MODELS
+    from harness.reporting.palette import COLOURS, contrast_with_white, looks
+
+    members = [(name, name, float(entry.parameters)) for name, entry in MODELS.items()]
+    for look in looks(members, on_dark_too=True).values():
+        if look.colour in COLOURS:  # alone in its family
+            continue
+        assert 2.5 < contrast_with_white(look.colour) < 6
+    families = looks(members[:3], on_dark_too=True)
+    assert all(math.isfinite(contrast_with_white(look.colour)) for look in families.values())
+    assert not any(one == other for one, other in combinations([look.colour for look in families.values()], 2))
+
+
+def test_notes_follow_the_caption() -> None:
+    plot = Plot("name", "What it is.", lambda *_: None, lambda *_: ("One.", "Two."))
+    assert plot.says(*cases.of([records.record()])) == "What it is. One. Two."
+    assert plots.Plot("name", "What it is.", lambda *_: None).says(*cases.of([records.record()])) == "What it is."

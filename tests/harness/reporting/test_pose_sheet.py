@@ -16,7 +16,7 @@ from harness.data.sequence import Dataset
 from harness.data.skeleton import BONES, LEFT, RIGHT
 from harness.errors import BadInput, CannotWrite
 from harness.reporting import pose_sheet
-from harness.reporting.plots import MUTED
+from harness.reporting.palette import MUTED
 from tests.harness.data.checks.people import CAMERA, filmed, in_image, walker_mm
 
 

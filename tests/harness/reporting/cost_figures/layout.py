@@ -41,7 +41,9 @@ def check(figure: Figure) -> None:
         assert box.y0 >= -1, text
         assert box.x1 <= figure.bbox.width + 1, text
         assert box.y1 <= figure.bbox.height + 1, text
-    for one, other in combinations(shown, 2):
+    # The boxes of turned texts lie on each other where the texts do not.
+    upright = [text for text in shown if text.get_rotation() % 90 == 0]
+    for one, other in combinations(upright, 2):
         assert not boxes[one].shrunk(0.96, 0.8).overlaps(boxes[other].shrunk(0.96, 0.8)), (one, other)
 
 
