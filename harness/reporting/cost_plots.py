@@ -14,13 +14,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from harness import atomic_file
+from harness.comparison.group import group
 from harness.complexity.summary import Summary, summarise
 from harness.errors import BadInput, suggestion
 from harness.progress import Say
 from harness.reporting import selection
 from harness.reporting.cost_figures import accuracy_cost, complexity, memory, published, roofline
 from harness.reporting.figure import to_png, to_svg
-from harness.reporting.group import group
 from harness.store.measurement import MEASUREMENTS
 from harness.store.record import RUNS
 from harness.store.schema import Record, look_up

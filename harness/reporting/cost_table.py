@@ -22,8 +22,8 @@ from harness.errors import BadInput, suggestion
 from harness.measurement.kind import KINDS
 from harness.measurement.point import AUTO
 from harness.measurement.samples import STABLE
+from harness.quantity import MISSING, prefixed, speed
 from harness.reporting.grid import Grid, Heading, wrapped
-from harness.reporting.quantity import MISSING, prefixed, speed
 from harness.store.schema import Record
 
 CONVENTION = (
