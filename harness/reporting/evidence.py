@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,8 @@ from harness.store.measurement import MEASUREMENTS
 from harness.store.schema import Record, look_up
 from harness.store.store import Store
 from harness.traces import Traces
+
+ABOUT = "about.txt"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,21 @@ class Evidence:
     def groups(self) -> Sequence[Group]:
         """What the report is of."""
         return group(self.records) if self.chosen is None else self.chosen
+
+    @cached_property
+    def about(self) -> Sequence[str]:
+        """What whoever made the runs says about them, paragraph by paragraph: ``about.txt`` of the store, if any.
+
+        Raises BadInput where it cannot be read as text.
+        """
+        path = self.folder / ABOUT
+        if not path.is_file():
+            return ()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"cannot read {path} as UTF-8 text: {error}") from error
+        return [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]
 
     def traces(self, record: Record) -> Traces | None:
         """What was kept of a run's sequences; None where nothing was, or the file is not here (a copied store), or it

@@ -82,6 +82,11 @@ def bullets(notes: Iterable[str]) -> str:
     return "\n".join(f"* {_escaped(note)}" for note in notes)
 
 
+def quoted(paragraph: str) -> str:
+    """Plain text as a quotation in Markdown, on one line."""
+    return f"> {_BLOCK.sub(_WITH_BACKSLASH, _escaped(paragraph))}"
+
+
 def code(text: str) -> str:
     """Plain text as code in Markdown, on one line."""
     # A longer row of backticks than any within ends it, and nothing else does.
@@ -97,6 +102,9 @@ def _listed(notes: Sequence[str]) -> list[str]:
 
 #: What would begin markup, a cell, a formula or a link: with a backslash before it, it is what it looks like.
 _MARKUP = re.compile(r"[\\|*`$]|\](?=\()|(?<![^\W_])_|_(?![^\W_])|~(?=~)")
+#: What would begin a list, a heading, a rule or a quotation at the beginning of a line.
+_BLOCK = re.compile(r"^(\d*)([-+#>~]|(?<=\d)[.)])")
+_WITH_BACKSLASH = r"\1\\\2"
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 

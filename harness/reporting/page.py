@@ -174,10 +174,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The whole of it."""
+    """The whole of it; ``about`` are paragraphs by whoever made the runs."""
 
     title: str
     summary: str
+    about: Sequence[str]
     why_groups: str
     sections: Sequence[Section]
 
@@ -185,7 +186,7 @@ class Page:
 def page(evidence: Evidence, title: str) -> Page:
     """Everything is drawn and compared here."""
     sections = [_section(members, evidence, place) for place, members in enumerate(table.build(evidence.groups))]
-    return Page(title, _summary(sections), _why_groups(sections), sections)
+    return Page(title, _summary(sections), evidence.about, _why_groups(sections), sections)
 
 
 def _section(members: Table, evidence: Evidence, place: int) -> Section:

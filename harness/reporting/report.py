@@ -12,6 +12,7 @@ from harness import atomic_file
 from harness.errors import BadInput, suggestion
 from harness.reporting import table
 from harness.reporting.evidence import Evidence
+from harness.reporting.grid import quoted
 from harness.reporting.page import page
 from harness.reporting.rendering import render
 
@@ -46,7 +47,8 @@ def _html(evidence: Evidence, title: str) -> dict[str, bytes]:
 
 
 def _markdown(evidence: Evidence, title: str) -> dict[str, bytes]:
-    return {"table.md": table.markdown(evidence.groups).encode()}
+    about = "".join(f"{quoted(paragraph)}\n\n" for paragraph in evidence.about)
+    return {"table.md": f"{about}{table.markdown(evidence.groups)}".encode()}
 
 
 def _latex(evidence: Evidence, title: str) -> dict[str, bytes]:

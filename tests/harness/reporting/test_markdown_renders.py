@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from harness.comparison.group import group
-from harness.reporting import table
+from harness.reporting import grid, table
 from harness.store.store import Store
 from tests.harness.reporting import records
 
@@ -143,3 +143,13 @@ def test_a_protocol_is_shown_as_code(name: str) -> None:
     assert f"data:{name}" in stored["signature"]["long"]
     (built,) = table.build(group([stored]))
     assert code(table.markdown(group([stored]))) == [built.heading]
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "- item", "+ item", "2) second", "~~~", "    four spaces"])
+def test_a_paragraph_is_quoted_as_it_stands(text: str) -> None:
+    tokens = parsed(grid.quoted(text))
+    assert [token.type for token in tokens] == [
+        "blockquote_open", "paragraph_open", "inline", "paragraph_close", "blockquote_close",
+    ]  # fmt: skip
+    assert shown(tokens[2]) == " ".join(text.split())
+    assert {child.type for child in tokens[2].children or []} <= _PLAIN

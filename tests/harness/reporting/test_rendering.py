@@ -15,7 +15,7 @@ from harness.reporting.rendering import render
 
 
 def test_every_script_of_the_page_is_allowed_and_no_other() -> None:
-    source = render(Page("title", "", "", ()))
+    source = render(Page("title", "", (), "", ()))
     scripts = re.findall(r"<script>(.*?)</script>", source, flags=re.DOTALL)
     digests = {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts}
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', source)
@@ -27,7 +27,7 @@ def test_every_script_of_the_page_is_allowed_and_no_other() -> None:
 
 
 def test_scripts_hold_nothing_that_ends_them() -> None:
-    source = render(Page("title", "", "", ()))
+    source = render(Page("title", "", (), "", ()))
     assert source.count("<script") == source.count("</script") == 2
 
 

@@ -163,6 +163,17 @@ def test_an_empty_store_gives_a_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_figures")
+def test_what_is_said_about_the_runs_stands_on_the_page_and_above_the_table(tmp_path: Path) -> None:
+    (tmp_path / "about.txt").write_text(f"Ten minutes each {HOSTILE}\n\nNo ranking of architectures.\n")
+    report.write(Evidence(tmp_path, records.typical()), tmp_path / "out", ("html", "md"))
+    page = Page((tmp_path / "out" / "report.html").read_text())
+    assert f"Ten minutes each {HOSTILE}" in page.text
+    assert page.text.count("No ranking of architectures.") == 1
+    assert page.tags["aside"] == 1
+    above, _, _ = (tmp_path / "out" / "table.md").read_text().partition("| model |")
+    assert "> No ranking of architectures." in above
+
+
 def test_groups_are_told_apart(tmp_path: Path) -> None:
     text = text_of(records.two_protocols(), tmp_path)
     assert "These groups differ in: 2d, test set." in text
