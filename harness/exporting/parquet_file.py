@@ -13,9 +13,7 @@ from harness.store.schema import NUMBER, TEXT, WHOLE, YES_NO
 def require_available() -> None:
     """Raises BadInput where pyarrow is missing."""
     if find_spec("pyarrow") is None:
-        raise BadInput(
-            "writing Parquet needs pyarrow: pip install 'pose-lifting-harness[parquet]' (or pip install pyarrow)"
-        )
+        raise BadInput("writing Parquet needs pyarrow: pip install pyarrow (or pip install '.[parquet]' in the clone)")
 
 
 def parquet_file(sheet: Sheet) -> bytes:

@@ -29,7 +29,7 @@ def require_available() -> None:
     try:
         from tensorboard.compat.proto import event_pb2  # noqa: F401
     except ImportError as error:
-        command = "pip install 'pose-lifting-harness[tensorboard]' (or pip install tensorboard)"
+        command = "pip install tensorboard (or pip install '.[tensorboard]' in the clone)"
         raise BadInput(f"--tensorboard needs tensorboard ({error}): {command}") from error
 
 

@@ -78,7 +78,7 @@ def test_parquet_without_pyarrow_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     words = ["export", "parquet", "--results", str(folder), "--out", str(tmp_path / "x.parquet")]
-    require_refused(words, "pip install 'pose-lifting-harness[parquet]'", capsys)
+    require_refused(words, "pip install pyarrow", capsys)
     assert not (tmp_path / "x.parquet").exists()
 
 

@@ -62,5 +62,5 @@ def test_pyarrow_reads_our_csv_with_the_same_nulls() -> None:
 
 def test_without_pyarrow_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(BadInput, match=r"pip install 'pose-lifting-harness\[parquet\]'"):
+    with pytest.raises(BadInput, match=r"pip install pyarrow"):
         parquet_file(Sheet((), ()))
