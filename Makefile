@@ -1,6 +1,6 @@
 # make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
 # make figures: the committed measurements' tables and figures, and the committed runs' reports.
-# make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams.
+# make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams, intervals.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,7 @@ bench-harness: $(VENV)/.installed
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/repeatability.py
 	$(BIN)/python -m benchmarks.streaming
+	$(BIN)/python -m benchmarks.coverage
 
 # The figures and tables of every committed measurement, and the report of all committed runs, made again from their
 # rows, byte for byte. A report's figures are in its page; those beside it (figures/) are not committed.

@@ -14,6 +14,15 @@ from numpy.typing import NDArray
 Reason = Literal["unusual", "worst"]
 
 
+def means_of_neighbours(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """(ceil(N / size),) the mean of every ``size`` of N values; NaN is left out of a mean, and that of nothing."""
+    padded = np.full(-(-len(values) // size) * size, np.nan)
+    padded[: len(values)] = values
+    bins = padded.reshape(-1, size)
+    known = np.isfinite(bins).sum(axis=1)
+    return np.divide(np.nansum(bins, axis=1), known, out=np.full(len(bins), np.nan), where=known > 0)
+
+
 @dataclass(frozen=True, eq=False)
 class ErrorCurve:
     """``p1_mm`` (bins,) of one sequence over time, one every ``step_s`` seconds; NaN where nothing is scored."""
@@ -29,8 +38,8 @@ class ErrorCurve:
 class Excerpt:
     """A stretch of one sequence from ``start_s`` on at ``fps`` poses a second.
 
-    ``truth_mm`` and ``prediction_mm`` (K, 17, 3), relative to the true and as the predicted pelvis is scored: x to the
-    right, y down, z away from the camera. NaN where there is none.
+    ``truth_mm`` (K, 17, 3) is relative to the true pelvis, ``prediction_mm`` as it is scored, with the predicted pelvis
+    where the protocol has it: x to the right, y down, z away from the camera. NaN where there is none.
     """
 
     sequence: str

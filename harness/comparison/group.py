@@ -89,6 +89,16 @@ class Entry:
         found = (look_up(run, path) for run in self.runs)
         return [value for value in found if value is not None]
 
+    def p1_by_name(self, path: str) -> dict[str, float]:
+        """Mean P1 over seeds in mm of each name at a dotted path, such as ``accuracy.per_action``."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for figures in self.values(path):
+            # Not by a dotted path of their own: names come from the data and may hold dots.
+            for name, of_name in figures.items():
+                if of_name.get("p1_mm") is not None:
+                    found[name].append(of_name["p1_mm"])
+        return {name: statistics.fmean(values) for name, values in found.items()}
+
     def mean(self, path: str) -> float | None:
         """Mean of ``values``, None where there are none."""
         values = self.values(path)

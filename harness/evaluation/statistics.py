@@ -7,10 +7,9 @@ The statistic is the mean over frames, sum_i S_i / sum_i W_i with S_i the summed
 interval   bootstrap over takes, studentised (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
            section 12.5) and symmetric (Hall, "On symmetric bootstrap confidence intervals", JRSS B 50, 1988): each
            resample's deviation is divided by its own standard error, and the interval is the mean ± the quantile of
-           the sizes of these times the standard error. With few takes the plain percentile interval is too short; in
-           simulations with 16 normal takes it held the truth 90 % of the time instead of 95, this one 95. Differences
-           of two trained lifters on takes of very unequal length, drawn anew from 77 recorded ones: 12 to 77 takes,
-           95 to 97 % (with tails of their own, instead of symmetric, 91 to 93 %).
+           the sizes of these times the standard error. With few takes the plain percentile interval is too short, and
+           so is this one with tails of their own. ``python -m benchmarks.coverage`` simulates how often it holds the
+           truth: 95 % of 16 normal takes, and 90 to 98 % of recorded takes of very unequal length.
 p-value    sign-flip permutation, two-sided, (c + 1) / (n + 1): under the null hypothesis a take's difference is as
            likely to have the other sign.
 Holm       step-down correction when several baselines are compared (Holm, 1979).

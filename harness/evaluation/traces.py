@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from harness.data.normalise import true_poses_mm
 from harness.data.sequence import Sequence
+from harness.data.skeleton import JOINT_COUNT
 from harness.evaluation import metrics
 from harness.evaluation.predict import Run
 from harness.evaluation.protocol import Protocol
-from harness.traces import ErrorCurve, Excerpt, Reason, Traces
+from harness.traces import ErrorCurve, Excerpt, Reason, Traces, means_of_neighbours
 
 Float64Array = NDArray[np.float64]
 
@@ -67,7 +68,7 @@ def _truth(sequence: Sequence, protocol: Protocol) -> Float64Array:
 
 def _answered(runs: List[Run], length: int) -> Float64Array:
     """(T, 17, 3) mm, NaN in frames that nothing answers for."""
-    poses = np.full((length, 17, 3), np.nan)
+    poses = np.full((length, JOINT_COUNT, 3), np.nan)
     for run in runs:
         poses[run.frames] = run.poses_mm
     return poses
@@ -102,11 +103,7 @@ def _chosen(sequences: List[Sequence], values: list[Float64Array], taken: tuple[
 
 def _curve(sequence: Sequence, errors: Float64Array) -> ErrorCurve:
     frames = max(1, round(sequence.fps * CURVE_STEP_S))
-    padded = np.full(-(-len(errors) // frames) * frames, np.nan)
-    padded[: len(errors)] = errors
-    bins = padded.reshape(-1, frames)
-    known = np.isfinite(bins).sum(axis=1)
-    means = np.divide(np.nansum(bins, axis=1), known, out=np.full(len(bins), np.nan), where=known > 0)
+    means = means_of_neighbours(errors, frames)
     return ErrorCurve(sequence.name, sequence.take, sequence.action, frames / sequence.fps, means.astype(np.float32))
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.comparison.group import Entry, Group
+from harness.comparison.group import Group
 from harness.quantity import decimal
-from harness.store.schema import look_up
 
 _BY = {"by action": "accuracy.per_action", "by joint": "accuracy.per_joint"}
 
@@ -27,17 +26,7 @@ def breakdowns(group: Group) -> list[Breakdown]:
 
 
 def _breakdown(title: str, path: str, group: Group) -> Breakdown | None:
-    means = {entry.title: _means(entry, path) for entry in group.scored}
+    means = {entry.title: entry.p1_by_name(path) for entry in group.scored}
     names = list(dict.fromkeys(name for found in means.values() for name in found))
     rows = [(entry, [decimal(found.get(name)) for name in names]) for entry, found in means.items() if found]
     return Breakdown(title, names, rows) if rows else None
-
-
-def _means(entry: Entry, path: str) -> dict[str, float]:
-    """Not by a dotted path: names are from the data and may hold dots."""
-    found: dict[str, list[float]] = {}
-    for run in entry.runs:
-        for name, figures in (look_up(run, path) or {}).items():
-            if figures.get("p1_mm") is not None:
-                found.setdefault(name, []).append(figures["p1_mm"])
-    return {name: sum(values) / len(values) for name, values in found.items()}

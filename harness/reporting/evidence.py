@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.comparison.group import Group, group
+from harness.complexity.summary import Summary, summarise
 from harness.errors import BadInput
 from harness.store import traces
 from harness.store.measurement import MEASUREMENTS
@@ -43,6 +44,11 @@ class Evidence:
     def groups(self) -> Sequence[Group]:
         """What the report is of."""
         return group(self.records) if self.chosen is None else self.chosen
+
+    @cached_property
+    def summaries(self) -> Sequence[Summary]:
+        """Of the measurements, a summary for each point."""
+        return summarise(self.measurements)
 
     @cached_property
     def about(self) -> Sequence[str]:

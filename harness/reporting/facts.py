@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.comparison.group import Entry, Group
+from harness.comparison.group import SEEDS_FOR_SPREAD, Entry, Group
 from harness.quantity import MISSING
 from harness.store.schema import Record, look_up
 
@@ -48,7 +48,7 @@ def _seeds(entries: Iterable[Entry]) -> Fact:
     if not counts:
         return Fact("seeds per model", MISSING)
     value = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return Fact("seeds per model", value, doubt=counts[0] < 3)
+    return Fact("seeds per model", value, doubt=counts[0] < SEEDS_FOR_SPREAD)
 
 
 def _test_set(records: Sequence[Record]) -> Fact:

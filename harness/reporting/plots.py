@@ -43,10 +43,6 @@ class Plot:
     draw: Callable[[Group, Evidence], Figure | None]
     notes: Callable[[Group, Evidence], Sequence[str]] = _nothing
 
-    def says(self, group: Group, evidence: Evidence) -> str:
-        """The whole caption: what holds for all runs, then what holds for these."""
-        return " ".join([self.caption, *self.notes(group, evidence)])
-
 
 PLOTS = (
     Plot("accuracy-cost", accuracy_cost.CAPTION, accuracy_cost.draw, accuracy_cost.notes),

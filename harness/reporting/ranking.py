@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.reporting.grid import Grid
 from harness.reporting.table import Table
 
 
@@ -26,12 +27,12 @@ class RankedRow:
 
 def bodies(table: Table) -> list[tuple[str, list[RankedRow]]]:
     """(kind, rows): those of models by rank, and those of floors."""
-    kinds = dict.fromkeys(row.kind for row in table.rows)
-    return [(kind, [_row(table, index) for index, row in enumerate(table.rows) if row.kind == kind]) for kind in kinds]
-
-
-def _row(table: Table, index: int) -> RankedRow:
     grid = table.grid()
+    rows = [(row.kind, _row(table, grid, index)) for index, row in enumerate(table.rows)]
+    return [(kind, [shown for own, shown in rows if own == kind]) for kind in dict.fromkeys(kind for kind, _ in rows)]
+
+
+def _row(table: Table, grid: Grid, index: int) -> RankedRow:
     row = table.rows[index]
     cells = []
     for place, (column, text) in enumerate(zip(table.columns, grid.cells[index], strict=True)):

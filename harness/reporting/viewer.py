@@ -1,6 +1,6 @@
 """What the page's viewer shows: excerpts of the test set as every model predicts them, compact enough for one page.
 
-A pose is 51 whole numbers of 16 bits, in steps of 0.1 mm where its excerpt stays within 3.2 m, in base64. A truth that
+A pose is 51 whole numbers of 16 bits, as in the file of traces (``harness.store.traces``), in base64. A truth that
 several models share is stored once.
 """
 
@@ -20,11 +20,9 @@ from numpy.typing import NDArray
 from harness.comparison.group import Group
 from harness.data.skeleton import BONES, JOINT_COUNT, LEFT, RIGHT
 from harness.reporting.evidence import Evidence
+from harness.store import traces as trace_file
 from harness.traces import Excerpt
 
-#: Finest step, and what stands for a coordinate that is not known.
-_STEP_MM = 0.1
-_LARGEST, _NOT_KNOWN = 32767, -32768
 #: Why an excerpt was chosen, as the page says it.
 REASONS: Mapping[str, str] = {
     "unusual": "Among the most unusual poses of the test set, chosen from the truth alone: the same for every model.",
@@ -110,8 +108,6 @@ def _stretch(excerpt: Excerpt) -> str:
 
 def _stored(poses_mm: NDArray[np.float32]) -> dict[str, Any]:
     """(K, 17, 3) as the page holds it."""
-    largest = float(np.nanmax(np.abs(poses_mm), initial=0.0))
-    step_mm = max(_STEP_MM, largest / _LARGEST)
-    known = np.isfinite(poses_mm)
-    whole = np.where(known, np.rint(np.where(known, poses_mm, 0.0) / step_mm), _NOT_KNOWN)
-    return {"step_mm": step_mm, "values": base64.b64encode(whole.astype("<i2").tobytes()).decode()}
+    step_mm = trace_file.unit_of(poses_mm)
+    whole = trace_file.whole(poses_mm, step_mm).astype("<i2")
+    return {"step_mm": step_mm, "values": base64.b64encode(whole.tobytes()).decode()}

@@ -29,7 +29,7 @@ from harness.traces import ErrorCurve, Excerpt, Reason, Traces
 FILE_NAME = "traces.npz"
 #: Finest step of a stored coordinate; a pose that reaches beyond 3.2 m takes a coarser one.
 UNIT_MM = 0.1
-_NONE, _LARGEST = -32768, 32767
+NONE, _LARGEST = -32768, 32767
 
 
 def save(path: Path, traces: Traces) -> str:
@@ -60,9 +60,11 @@ def load(path: Path, sha256: str | None = None) -> Traces:
 def _arrays(traces: Traces) -> dict[str, NDArray[Any]]:
     curves, excerpts = traces.curves, traces.excerpts
     names = [curve.sequence for curve in curves]
-    poses = [pose for one in excerpts for pose in (one.truth_mm, one.prediction_mm)]
-    largest = max((float(np.nanmax(np.abs(pose), initial=0.0)) for pose in poses), default=0.0)
-    unit_mm = max(UNIT_MM, largest / _LARGEST)
+    truth, prediction = (
+        np.concatenate([*poses, np.empty((0, 17, 3), np.float32)])
+        for poses in ([one.truth_mm for one in excerpts], [one.prediction_mm for one in excerpts])
+    )
+    unit_mm = max(unit_of(truth), unit_of(prediction))
     return {
         "sequence": np.array(names, dtype=str),
         "take": np.array([curve.take for curve in curves], dtype=str),
@@ -76,16 +78,20 @@ def _arrays(traces: Traces) -> dict[str, NDArray[Any]]:
         "fps": np.array([one.fps for one in excerpts]),
         "excerpt_end": np.cumsum([len(one.truth_mm) for one in excerpts], dtype=np.int64),
         "unit_mm": np.array(unit_mm),
-        "truth": _whole([one.truth_mm for one in excerpts], unit_mm),
-        "prediction": _whole([one.prediction_mm for one in excerpts], unit_mm),
+        "truth": whole(truth, unit_mm),
+        "prediction": whole(prediction, unit_mm),
     }
 
 
-def _whole(poses: list[NDArray[np.float32]], unit_mm: float) -> NDArray[np.int16]:
-    joined = np.concatenate([*poses, np.empty((0, 17, 3))])
-    # One frame is wholly there or not at all.
-    known = np.isfinite(joined)
-    return np.where(known, np.rint(np.where(known, joined, 0.0) / unit_mm), _NONE).astype(np.int16)
+def unit_of(poses_mm: NDArray[np.float32]) -> float:
+    """The finest step in mm, UNIT_MM at least, in which every coordinate is a whole number of 16 bits."""
+    return max(UNIT_MM, float(np.nanmax(np.abs(poses_mm), initial=0.0)) / _LARGEST)
+
+
+def whole(poses_mm: NDArray[np.float32], unit_mm: float) -> NDArray[np.int16]:
+    """``poses_mm`` of any shape as multiples of ``unit_mm``; NONE stands for NaN."""
+    known = np.isfinite(poses_mm)
+    return np.where(known, np.rint(np.where(known, poses_mm, 0.0) / unit_mm), NONE).astype(np.int16)
 
 
 def _traces(arrays: dict[str, NDArray[Any]]) -> Traces:
@@ -117,5 +123,5 @@ def _pieces(joined: NDArray[np.float32], ends: NDArray[np.int64]) -> list[NDArra
     return np.split(joined, ends[:-1]) if len(ends) else []
 
 
-def _millimetres(whole: NDArray[np.int16], unit_mm: float) -> NDArray[np.float32]:
-    return np.where(whole == _NONE, np.nan, whole * unit_mm).astype(np.float32)
+def _millimetres(stored: NDArray[np.int16], unit_mm: float) -> NDArray[np.float32]:
+    return np.where(stored == NONE, np.nan, stored * unit_mm).astype(np.float32)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,6 @@ from harness import config, lock, run
 from harness.config import RunConfig
 from harness.data import synthetic
 from harness.errors import BadInput, Interrupted, ResultsBusy, RunFailed
-from harness.measurement import inference
-from harness.measurement.timing import Protocol
 from harness.store import traces as trace_file
 from harness.store.store import Store
 from harness.training.budget import Budget
@@ -32,17 +29,7 @@ TINY = ["--model", "posemamba-xs", "-o", "dim=16", "-o", "depth=1", "-o", "drop_
 BUDGET = ["--frames", "9", "--batch-size", "2", "--threads", "1"]
 
 
-@pytest.fixture(autouse=True)
-def _short_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
-
-
-@pytest.fixture(autouse=True)
-def _torch_settings() -> Iterator[None]:
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
+pytestmark = pytest.mark.usefixtures("whole_runs")
 
 
 def tiny(steps: int = 6, **changes: object) -> RunConfig:

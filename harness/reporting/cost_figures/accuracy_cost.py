@@ -15,16 +15,15 @@ from matplotlib.transforms import Bbox
 
 from harness.comparison.group import Entry, Group
 from harness.complexity.summary import Summary
-from harness.reporting import bubbles
+from harness.reporting import bubbles, row_labels
 from harness.reporting.bubbles import Bubble
 from harness.reporting.cost_figures import sheet
 from harness.reporting.cost_figures.latency import Latencies, latencies
 from harness.reporting.cost_figures.matches import Matches
 from harness.reporting.figure import style
 from harness.reporting.hardest import lowest_floor_mm
+from harness.reporting.look import looks_of
 from harness.reporting.palette import MUTED, Look
-from harness.reporting.run_figures import row_labels
-from harness.reporting.run_figures.look import looks_of
 
 #: Inches: a page of two panels or one, panels, what stands left of and below one. The first figure of the report has
 #: three fifths of a screen: drawn any wider, its letters would be too small there.

@@ -12,12 +12,12 @@ from harness.comparison import pair
 from harness.comparison.group import Entry, Group
 from harness.evaluation.statistics import Interval
 from harness.quantity import with_spread
+from harness.reporting import row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import style
+from harness.reporting.look import looks_of
 from harness.reporting.palette import INK, MUTED
-from harness.reporting.run_figures import row_labels
-from harness.reporting.run_figures.look import looks_of
 from harness.reporting.table import FLOOR_NAMES
 from harness.store.schema import STATUSES
 

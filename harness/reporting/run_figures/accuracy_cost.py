@@ -5,7 +5,6 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from harness.comparison.group import Group
-from harness.complexity.summary import summarise
 from harness.reporting.cost_figures import accuracy_cost, sheet
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import style
@@ -19,7 +18,7 @@ CAPTION = (
 
 def draw(group: Group, evidence: Evidence) -> Figure | None:
     """A panel for each cost that is known, with one height for one error."""
-    shown = accuracy_cost.planes(group, summarise(evidence.measurements))
+    shown = accuracy_cost.planes(group, evidence.summaries)
     if shown is None:
         return None
     with style():
@@ -30,5 +29,5 @@ def draw(group: Group, evidence: Evidence) -> Figure | None:
 
 def notes(group: Group, evidence: Evidence) -> tuple[str, ...]:
     """How latency came about, and who is not drawn."""
-    shown = accuracy_cost.planes(group, summarise(evidence.measurements))
+    shown = accuracy_cost.planes(group, evidence.summaries)
     return shown.sentences if shown else ()

@@ -16,9 +16,9 @@ from harness.comparison.group import Entry, Group
 from harness.reporting.cost_figures import sheet
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import style
+from harness.reporting.look import MOST_LINES, looks_of
 from harness.reporting.palette import Look
 from harness.reporting.run_figures import key_table
-from harness.reporting.run_figures.look import MOST_LINES, looks_of
 
 CAPTION = (
     "Left, how many frames have which P1: a long tail to the right is rare bad frames, which a mean hides. Right, the "

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from harness.comparison.group import Entry, Group
 from harness.complexity.growth import fit_operations, fit_values
 from harness.complexity.series import Series, series
-from harness.complexity.summary import Summary, summarise
+from harness.complexity.summary import Summary
 from harness.measurement.samples import INVALID
 from harness.reporting import caption
 from harness.reporting.cost_figures import complexity, curve, sheet
@@ -78,7 +78,7 @@ def notes(group: Group, evidence: Evidence) -> Sequence[str]:
 
 
 def _grown(group: Group, evidence: Evidence) -> Grown | None:
-    return _measured(group, summarise(evidence.measurements)) or _of_itself(group)
+    return _measured(group, evidence.summaries) or _of_itself(group)
 
 
 def _measured(group: Group, summaries: Sequence[Summary]) -> Grown | None:

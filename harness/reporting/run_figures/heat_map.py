@@ -14,12 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
-from harness.comparison.group import Entry, Group
+from harness.comparison.group import Group
+from harness.reporting import row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.figure import style
 from harness.reporting.palette import INK
-from harness.reporting.run_figures import row_labels
-from harness.store.schema import look_up
 
 #: Inches: a cell, one of many rows, what stands right of and below the table.
 _CELL_WIDTH, _CELL_HEIGHT, _LOW_CELL_HEIGHT, _MARGIN = 0.41, 0.31, 0.25, 0.12
@@ -39,13 +38,8 @@ def colours() -> Colormap:
 
 def means_by_name(group: Group, path: str) -> pd.DataFrame:
     """One row an entry, one column a name: mean P1 over seeds in mm, of the entries that have it."""
-    rows = {entry.title: _means(entry, path) for entry in group.scored}
+    rows = {entry.title: entry.p1_by_name(path) for entry in group.scored}
     return pd.DataFrame.from_dict({title: row for title, row in rows.items() if row}, orient="index")
-
-
-def _means(entry: Entry, path: str) -> dict[str, float]:
-    runs = [look_up(run, path) or {} for run in entry.runs]
-    return pd.DataFrame([{name: figures["p1_mm"] for name, figures in run.items()} for run in runs]).mean().to_dict()
 
 
 def draw(values: pd.DataFrame) -> Figure | None:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from harness.reporting import row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.palette import MUTED, Look
-from harness.reporting.run_figures import row_labels
 
 SIZE = 8.5
 #: Inches: a line of text, what stands between two entries, the drawn line, a column of figures; letters of a line.

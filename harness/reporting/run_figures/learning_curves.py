@@ -11,14 +11,14 @@ from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from harness.comparison.group import SEEDS_FOR_SPREAD, Entry, Group
-from harness.reporting import placement
+from harness.reporting import placement, row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import style
+from harness.reporting.look import MOST_LINES, looks_of
 from harness.reporting.palette import MUTED, Look
 from harness.reporting.placement import Anchor
-from harness.reporting.run_figures import key_table, row_labels
-from harness.reporting.run_figures.look import MOST_LINES, looks_of
+from harness.reporting.run_figures import key_table
 from harness.store.schema import Record, look_up
 
 CAPTION = (

@@ -13,15 +13,14 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from harness.comparison.group import Group
-from harness.reporting import hardest
+from harness.reporting import hardest, row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import style
+from harness.reporting.look import looks_of
 from harness.reporting.palette import Look
-from harness.reporting.run_figures import row_labels
-from harness.reporting.run_figures.look import looks_of
 from harness.store.schema import Record
-from harness.traces import ErrorCurve
+from harness.traces import ErrorCurve, means_of_neighbours
 
 CAPTION = (
     "P1 over time in the hardest sequences, of different actions as far as there are: those where the error is the "
@@ -174,12 +173,7 @@ def _mean(curve: ErrorCurve) -> float:
 def thinned(values: Float64Array, most: int) -> tuple[Float64Array, float]:
     """At most ``most`` means of neighbouring values, NaN left out of a mean, and how many values each is of."""
     per = max(1, -(-len(values) // most))
-    padded = np.full(-(-len(values) // per) * per, np.nan)
-    padded[: len(values)] = values
-    bins = padded.reshape(-1, per)
-    known = np.isfinite(bins).sum(axis=1)
-    means = np.divide(np.nansum(bins, axis=1), known, out=np.full(len(bins), np.nan), where=known > 0)
-    return means, float(per)
+    return means_of_neighbours(values, per), float(per)
 
 
 def _draw_sequence(axes: Axes, name: str, curves: Mapping[str, ErrorCurve], look: Mapping[str, Look]) -> None:

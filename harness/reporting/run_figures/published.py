@@ -15,13 +15,13 @@ from harness import published
 from harness.comparison.group import Entry, Group
 from harness.published import Row
 from harness.quantity import tick
+from harness.reporting import row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.cost_figures.matches import inference_options
 from harness.reporting.cost_figures.published import ALL, MATCHED, OURS, PRODUCTS, UNITS
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import style
 from harness.reporting.palette import INK, MUTED
-from harness.reporting.run_figures import row_labels
 
 CAPTION = (
     "What papers print of these models at the same T and options, beside what is there: thop, the papers' counter, "

@@ -14,11 +14,12 @@ from matplotlib.ticker import MaxNLocator
 
 from harness.comparison.group import Group
 from harness.data.skeleton import BONES, JOINT_NAMES, ROOT
+from harness.reporting import row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import style
 from harness.reporting.palette import INK, MUTED, PAPER
-from harness.reporting.run_figures import heat_map, row_labels
+from harness.reporting.run_figures import heat_map
 
 CAPTION = (
     "P1 in mm of every joint where it is on the body, mean over seeds, on one scale for all; the worst joint of each "

@@ -8,7 +8,6 @@ from itertools import combinations
 import pytest
 
 from harness.comparison.group import Group
-from harness.reporting import plots
 from harness.reporting.evidence import Evidence
 from harness.reporting.figure import to_png, to_svg
 from harness.reporting.plots import PLOTS, Plot
@@ -62,7 +61,7 @@ def test_text_is_large_enough_inside_and_not_on_other_text(plot: Plot) -> None:
 def test_runs_that_only_failed_give_no_figure_and_no_notes(plot: Plot) -> None:
     alone = cases.of([records.failed()])
     assert plot.draw(*alone) is None
-    assert plot.says(*alone) == plot.caption
+    assert not plot.notes(*alone)
 
 
 @every_plot
@@ -104,14 +103,13 @@ def test_a_figure_for_twelve_lifters_is_small(plot: Plot) -> None:
 
 @every_plot
 def test_captions_are_sentences(plot: Plot) -> None:
-    said = plot.says(*full())
-    assert said.startswith(plot.caption)
-    assert said.endswith(".")
-    assert "  " not in said
+    for said in (plot.caption, *plot.notes(*full())):
+        assert said.endswith(".")
+        assert "  " not in said
 
 
 def test_one_lifter_has_one_colour_in_every_figure() -> None:
-    from harness.reporting.run_figures.look import looks_of
+    from harness.reporting.look import looks_of
 
     group, _ = full()
     looks = looks_of(group.scored)
@@ -132,9 +130,3 @@ def test_colours_are_seen_on_white_and_on_black() -> None:
     families = looks(members[:3], on_dark_too=True)
     assert all(math.isfinite(contrast_with_white(look.colour)) for look in families.values())
     assert not any(one == other for one, other in combinations([look.colour for look in families.values()], 2))
-
-
-def test_notes_follow_the_caption() -> None:
-    plot = Plot("name", "What it is.", lambda *_: None, lambda *_: ("One.", "Two."))
-    assert plot.says(*cases.of([records.record()])) == "What it is. One. Two."
-    assert plots.Plot("name", "What it is.", lambda *_: None).says(*cases.of([records.record()])) == "What it is."

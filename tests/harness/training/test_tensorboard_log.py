@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from harness import config, run
 from harness.cli.root import cli
 from harness.config import RunConfig
 from harness.errors import BadInput, Interrupted
-from harness.measurement import inference
-from harness.measurement.timing import Protocol
 from harness.training import loop
 from harness.training.budget import Budget
 from harness.training.tensorboard_log import TensorBoardLog
@@ -35,17 +32,7 @@ DATA = "synthetic:train_minutes=0.2,test_minutes=0.1"
 Points = list[tuple[int, float]]
 
 
-@pytest.fixture(autouse=True)
-def _short_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "PROTOCOL", Protocol(min_seconds=0.0, min_samples=6, warm_up_calls=1))
-
-
-@pytest.fixture(autouse=True)
-def _torch_settings() -> Iterator[None]:
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
+pytestmark = pytest.mark.usefixtures("whole_runs")
 
 
 def scalars(folder: Path) -> dict[str, Points]:

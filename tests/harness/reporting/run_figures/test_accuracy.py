@@ -6,8 +6,8 @@ import pytest
 from matplotlib.colors import same_color
 
 from harness.evaluation.statistics import mean_interval
+from harness.reporting.look import looks_of
 from harness.reporting.run_figures import accuracy
-from harness.reporting.run_figures.look import looks_of
 from tests.harness.reporting import records
 from tests.harness.reporting.cost_figures import layout
 from tests.harness.reporting.run_figures import cases

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import same_color, to_hex
 
+from harness.reporting.look import looks_of
 from harness.reporting.run_figures import learning_curves
-from harness.reporting.run_figures.look import looks_of
 from tests.harness.reporting import records
 from tests.harness.reporting.cost_figures import layout
 from tests.harness.reporting.run_figures import cases

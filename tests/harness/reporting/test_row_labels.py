@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.reporting.run_figures import row_labels
+from harness.reporting import row_labels
 
 
 def test_both_ends_of_a_long_name_are_kept() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.comparison.group import Entry, group
-from harness.reporting.run_figures import look
+from harness.reporting import look
 from tests.harness.reporting import records
 from tests.harness.reporting.run_figures import cases
 
