@@ -5,7 +5,6 @@ from __future__ import annotations
 from benchmarks import lifter
 from benchmarks.lifter import Form
 from benchmarks.turns import Effort, take_turns
-from harness import allocator
 from harness.measurement import memory
 from harness.measurement.fresh_process import Result, Task
 
@@ -15,12 +14,10 @@ def measured(task: Task) -> Result:
 
     ``effort`` is that of the timing, as keywords. Peak memory is above what the process holds before, weights included.
     """
-    allocator.return_freed_memory()
     peer = lifter.inference(Form(task["model"]), task["frames"], task["threads"], {})
     reader = memory.reader_for("cpu")
     peer.run_on_its_threads()
     peak_bytes = memory.peak(peer.call, reader)
-    allocator.keep_freed_memory()
     take_turns([peer], Effort(**task["effort"]), lambda share, detail: None)
     if peer.reason:
         return {"status": "failed", "error": peer.reason}

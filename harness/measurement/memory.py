@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness import allocator
+
 _PROCESS = Path("/proc/self")
 _MACHINE = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
@@ -35,12 +37,21 @@ class Reader(Protocol):
 
 
 def peak(call: Callable[[], Any], reader: Reader) -> int | None:
-    """Bytes that a call of ``call`` takes at most at one time; it is called once before, to make what stays."""
-    call()
-    give_back()
-    reader.start()
-    call()
-    found = reader.peak_bytes()
+    """Bytes that a call of ``call`` takes at most at one time; it is called once before, to make what stays.
+
+    Freed memory is given back meanwhile, and kept from then on: what the process still holds of calls before would
+    serve this one unseen. Trimming alone does not do: glibc moves a thread whose allocation failed to another arena,
+    whose upper end no trimming returns.
+    """
+    allocator.return_freed_memory()
+    try:
+        call()
+        give_back()
+        reader.start()
+        call()
+        found = reader.peak_bytes()
+    finally:
+        allocator.keep_freed_memory()
     return None if found is None else max(found, 0)
 
 

@@ -204,13 +204,11 @@ def _probe(task: Task) -> Result:
 
 def _cost(task: Task) -> Result:
     """Counts, peak memory and time by kind; the model is timed last, with caches and buffers as they then are."""
-    allocator.return_freed_memory()
     point, lifter = _prepare(task)
     reader = memory.reader_for(point.device)
     doubts: list[str] = []
     with torch.inference_mode():
         peak_bytes = memory.peak(lifter.call, reader)
-        allocator.keep_freed_memory()
         output = lifter.call()
         if not point.streaming:
             contract.require_output_shape(lifter.model, point.model, output, lifter.clips)

@@ -83,6 +83,29 @@ def test_the_high_water_mark_sees_known_tensors(size_mb: int, habit: str) -> Non
     assert peak_of(size_mb, "HighWaterMark", habit) == pytest.approx(2 * size_mb * MB, abs=MB)
 
 
+def peak_after_a_failure(task: dict[str, Any]) -> dict[str, Any]:
+    """The peaks of two calls that take ``size_mb``, in a process that keeps freed memory and was once refused some."""
+    import torch
+
+    allocator.keep_freed_memory()
+    small = torch.ones(2, 27, 17, 2)
+    with pytest.raises(RuntimeError, match="allocate"):
+        torch.empty(1 << 50)
+
+    @torch.inference_mode()
+    def call() -> torch.Tensor:
+        return small[..., :1].repeat(1, 1, 1, 3) + torch.ones(task["size_mb"] << 18).sum()
+
+    return {"peaks_bytes": [memory.peak(call, memory.HighWaterMark()) for _ in range(2)]}
+
+
+@pytest.mark.skipif(not memory._writable(Path("/proc/self/clear_refs")), reason="no /proc/self/clear_refs here")
+def test_the_high_water_mark_sees_a_tensor_after_an_allocation_that_failed() -> None:
+    """glibc then takes memory from another arena, whose upper end no trimming returns."""
+    found = fresh_process.call(peak_after_a_failure, {"size_mb": 16}, timeout_s=60, preload=["torch"])
+    assert found["peaks_bytes"] == pytest.approx([16 * MB, 16 * MB], abs=MB)
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
 def test_sampling_sees_them_nearly() -> None:
     assert peak_of(100, "SampledResidentSize") == pytest.approx(200 * MB, rel=0.2)
