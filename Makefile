@@ -1,5 +1,6 @@
 # make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
 # make figures: the committed measurements' tables and figures, and the committed runs' reports.
+# HASHED=1 installs only files whose sha256 is in requirements.lock (torch's CPU build).
 # make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams, intervals.
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,9 +9,16 @@ MINUTES ?= 3.5
 
 .PHONY: demo test lint bench bench-harness figures clean
 
-$(VENV)/.installed: setup.py pyproject.toml constraints.txt $(wildcard posemamba/csrc/*)
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+$(VENV)/.installed: setup.py pyproject.toml constraints.txt requirements.lock $(wildcard posemamba/csrc/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+ifdef HASHED
+	$(INSTALL) --require-hashes --requirement requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+else
+	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
+endif
 	touch $@
 
 demo: $(VENV)/.installed

@@ -17,7 +17,7 @@ from harness.data.clips import Cutting, padded_sequences
 from harness.data.normalise import TargetSpace, model_input
 from harness.data.sequence import Dataset, Sequence, digest
 from harness.data.skeleton import JOINT_COUNT, ROOT
-from harness.errors import BadInput, is_out_of_memory
+from harness.errors import BadInput, RunFailed, is_out_of_memory
 from harness.evaluation import floors, predict, scores
 from harness.evaluation.predict import Run
 from harness.evaluation.protocol import Protocol, protocol
@@ -46,12 +46,15 @@ class Assessment:
 def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace, say: Say) -> Assessment:
     """Score ``model`` on the test sequences by the config's protocol, beside the floors, and count what it costs.
 
-    Raises RunFailed for a prediction that is not a number, naming sequence and frame.
+    Raises RunFailed for a prediction that is not a number, naming model, sequence and frame.
     """
     rules = protocol(config.protocol)
     test = rules.scored(dataset.test, config.frames)
     predictions = _predict(model, test, config, space)
-    warnings = [*dataset.notes, *_root_doubts(predictions, config, rules)]
+    padded = _padding(test, config)
+    for line in padded:
+        say(f"{config.model}: {line}")
+    warnings = [*dataset.notes, *padded, *_root_doubts(predictions, config, rules)]
     if rules.blocked and not any(sequence.take in rules.blocked for sequence in dataset.test):
         warnings.append(f"protocol {rules.name} leaves out {', '.join(rules.blocked)}; no test video is called so")
     root: predict.Root = "kept" if rules.root == "kept" else "subtracted" if config.root == "subtracted" else "zeroed"
@@ -100,9 +103,13 @@ def cutting(model: nn.Module, config: RunConfig) -> Cutting:
 
 
 def require_fitting(dataset: Dataset, config: RunConfig, space: TargetSpace) -> None:
-    """Raises BadInput, before anything is computed, where data, protocol and the lifter's space do not go together."""
+    """Raises BadInput, before anything is computed, where data, protocol and the lifter's space do not go together.
+
+    Or where the keypoints that are to be scored cannot be in their images: a training would be for nothing.
+    """
     rules = protocol(config.protocol)
-    rules.scored(dataset.test, config.frames)
+    for sequence in rules.scored(dataset.test, config.frames):
+        model_input(sequence, config.in_channels)
     if rules.truth_of(dataset.space) == "image" and space.name == "camera":
         why = f"protocol {rules.name} measures" if rules.truth == "image" else f"{config.data} has its truth"
         raise BadInput(
@@ -180,8 +187,21 @@ def _predict(model: nn.Module, test: list[Sequence], config: RunConfig, space: T
             device=config.device,
             progress=lambda done, total: line.update(done / total),
         )
+    except RunFailed as error:
+        raise RunFailed(f"{config.model}: {error}") from error
     finally:
         line.close()
+
+
+def _padding(test: list[Sequence], config: RunConfig) -> list[str]:
+    short = [sequence for sequence in test if len(sequence) < config.frames]
+    if not short:
+        return []
+    first = min(short, key=len)
+    return [
+        f"{len(short)} of {len(test)} test sequences are shorter than T = {config.frames} and filled up to it, such as "
+        f"{first.name} with {len(first)} frames; what is filled up is not scored"
+    ]
 
 
 def _root_doubts(predictions: list[list[Run]], config: RunConfig, rules: Protocol) -> list[str]:

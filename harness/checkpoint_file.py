@@ -15,6 +15,7 @@ import difflib
 import hashlib
 import re
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness import zip_members
 from harness.errors import BadInput
 from harness.foreign import STAND_INS
 
@@ -78,12 +80,18 @@ def load(model: nn.Module, path: str | Path) -> Loaded:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The checkpoint's content on the CPU. Raises BadInput if absent, damaged or not a plain checkpoint."""
+    """The checkpoint's content on the CPU.
+
+    Raises BadInput if absent, damaged, not a plain checkpoint, or unpacking to far more than the file is.
+    """
     if not path.is_file():
         raise BadInput(f"{_absent(path)} Nothing evaluated")
     _require_digest(path)
     try:
+        _require_bounded(path)
         content = _content(path)
+    except BadInput:
+        raise
     except PermissionError as error:
         raise BadInput(f"checkpoint {path} cannot be read: {error.strerror}") from error
     except Exception as error:  # the unpickler meets arbitrary bytes and raises whatever they lead it to
@@ -138,6 +146,15 @@ def _require_digest(path: Path) -> None:
         )
 
 
+def _require_bounded(path: Path) -> None:
+    """Of a zip, which torch unpacks to whatever length it says; the older format says no more than it holds."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return
+        with zipfile.ZipFile(file) as archive:
+            zip_members.listed(archive, path.stat().st_size, str(path))
+
+
 def _content(path: Path) -> Any:
     with torch.serialization.safe_globals(STAND_INS):
         try:
@@ -173,7 +190,16 @@ def _unwrap(content: Mapping[str, Any], path: Path) -> tuple[str, dict[str, Tens
     state = content[wrapper] if wrapper else content
     if others := [f"{key} ({type(value).__name__})" for key, value in state.items() if not isinstance(value, Tensor)]:
         raise BadInput(f"{path} holds more than tensors{f' under {wrapper!r}' * bool(wrapper)}: {_first(others)}")
+    if unusual := [key for key, value in state.items() if not _is_plain(value)]:
+        raise BadInput(
+            f"{path} holds weights that are sparse, quantized, complex or without contents: {_first(unusual)}; save"
+            " them as plain tensors"
+        )
     return wrapper, {str(key): value for key, value in state.items()}
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_complex() or tensor.is_meta)
 
 
 def _wrapper(content: Mapping[str, Any], path: Path) -> str:
@@ -235,6 +261,7 @@ def _require_fit(model: nn.Module, given: Mapping[str, Tensor], entries: Mapping
         if key in given and own[key].shape != given[key].shape
     ]
     if not (missing or unexpected or shapes):
+        _require_fractions(own, given, path)
         return
     lines = [
         f"{path} does not fit: {len(missing)} keys missing, {len(unexpected)} unexpected, {len(shapes)} wrong shape",
@@ -243,6 +270,16 @@ def _require_fit(model: nn.Module, given: Mapping[str, Tensor], entries: Mapping
         *([f"shapes, the file's against the model's: {_first(shapes)}"] if shapes else []),
     ]
     raise DoesNotFit("; ".join(lines), entries)
+
+
+def _require_fractions(own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:
+    """Whole numbers would be taken for weights without a word: of a quantized model they are something else."""
+    whole = [key for key in own if own[key].is_floating_point() and not given[key].is_floating_point()]
+    if whole:
+        raise BadInput(
+            f"{path} holds whole numbers ({given[whole[0]].dtype}) in place of weights: {_first(whole)}; save them as"
+            " floating-point numbers"
+        )
 
 
 def _first(names: Iterable[Any], count: int = 3) -> str:

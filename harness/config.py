@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from harness.precision import FLOAT32, PRECISIONS
 from harness.training.budget import Budget
 from harness.training.recipe import Recipe
 from harness.training.recipes import recipe
+from harness.training.seed import require_seed
 
 #: What is decided by the data, the recipe or the model, as a device is by the machine.
 AUTO = devices.AUTO
@@ -29,6 +31,8 @@ DEFAULT_DATA = "synthetic"
 DEFAULT_FRAMES = 27
 #: With loading and evaluation a run of the default budget stays under 20 minutes.
 DEFAULT_MINUTES = 17.0
+#: Of a model in a run's identifier, which is the name of a folder: file systems take 255 bytes.
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class RunConfig:
 
     def run_id(self) -> str:
         """Readable and unique, such as ``posemamba-xs-t27-s0-1a2b3c4d``; safe as a folder name."""
-        name = re.sub(r"[^A-Za-z0-9_]+", "-", self.model).strip("-")
+        name = re.sub(r"[^A-Za-z0-9_]+", "-", self.model).strip("-")[:_LONGEST_NAME]
         return f"{name}-t{self.frames}-s{self.seed}-{self.digest()[:8]}"
 
     def training_recipe(self) -> Recipe:
@@ -151,13 +155,13 @@ def _require_ranges(config: RunConfig) -> None:
         ("--frames", config.frames, 1),
         ("--batch-size", config.batch_size, 1),
         ("--threads", config.threads, 1),
-        ("--seed", config.seed, 0),
         ("--data-seed", config.data_seed, 0),
     ):
         if value < least:
             raise BadInput(f"{flag} {value} is out of range; it must be at least {least}")
-    if not config.learning_rate > 0:
-        raise BadInput(f"--learning-rate {config.learning_rate} is out of range; it must be positive")
+    require_seed(config.seed)
+    if not 0 < config.learning_rate < math.inf:
+        raise BadInput(f"--learning-rate {config.learning_rate} is out of range; it must be positive and finite")
     if config.in_channels not in (2, 3):
         raise BadInput(f"--in-channels {config.in_channels}: a lifter sees 2 (x, y) or 3 (x, y, confidence) channels")
     for flag, word, known in (

@@ -49,7 +49,7 @@ class Interrupted(HarnessError):
 #: How torch's allocators, glibc, C++, oneDNN and CUDA libraries put it; on a CPU it is a RuntimeError with such a text.
 _OUT_OF_MEMORY = (
     "can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory", "std::bad_alloc",
-    "could not create a memory object",
+    "could not create a memory object", "status_alloc_failed",
 )  # fmt: skip
 
 

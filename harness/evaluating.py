@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from harness import config as configuration
-from harness import contract, data, environment, models, recorded_run
+from harness import contract, data, determinism, environment, models, recorded_run
 from harness import weights as checkpoints
 from harness.assessment import assess, cutting, describe, require_fitting, require_precision
 from harness.config import AUTO, RunConfig
@@ -19,13 +19,17 @@ from harness.data.normalise import target_space
 from harness.errors import BadInput, suggestion
 from harness.precision import FLOAT32
 from harness.progress import Say, warnings_said
+from harness.store.run_file import run_file
 from harness.store.store import Store
 from harness.training.recipes import recipe
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to score: ``run_id``, or ``model`` with ``weights``; None elsewhere takes the run's or the model's value."""
+    """What to score: ``run_id``, or ``model`` with ``weights``; None elsewhere takes the run's or the model's value.
+
+    A run of a third party's model wants its name as ``model``, too: a record alone makes no code run.
+    """
 
     run_id: str | None = None
     model: str | None = None
@@ -47,22 +51,25 @@ class Request:
     precision: str = FLOAT32
 
     def __post_init__(self) -> None:
-        if (self.run_id is None) == (self.model is None):
-            raise BadInput("give either --run RUN, or --model NAME with --weights FILE")
-        if self.model is not None and self.weights is None:
-            raise BadInput("--model needs --weights FILE; without weights there is nothing worth scoring")
+        if (self.run_id is None) == (self.weights is None):
+            needs = "; --model needs --weights FILE" if self.model is not None and self.run_id is None else ""
+            raise BadInput(f"give either --run RUN, or --model NAME with --weights FILE{needs}")
+        if self.model is None and self.weights is not None:
+            raise BadInput("--weights needs --model NAME: a checkpoint does not say what it is of")
 
 
 def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     """Score what ``request`` names, store the record and return it.
 
     Raises BadInput for an unknown run or model, a checkpoint that does not fit, data that cannot be read, or a
-    precision that the model cannot do; nothing is evaluated then.
+    precision that the model cannot do; nothing is evaluated then. What ends the evaluation itself is recorded with its
+    status, and raised.
     """
     store = Store(results)
     store.preflight()
     config, weights_path, trained_space = _from_run(request, store) if request.run_id else _from_weights(request)
     torch.set_num_threads(config.threads)
+    determinism.prefer_deterministic()
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
     cutting(model, config)  # refuses what the model cannot answer for
     require_precision(model, config)
@@ -76,25 +83,23 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         raise BadInput(f"{config.data} has no test sequences to score")
     require_fitting(dataset, config, space)
     model.to(config.device)
-    started = recorded_run.now()
     run_id = f"evaluation-{config.run_id()}-{space.name}-{loaded.sha256[:8]}"
-    assessed = assess(model, dataset, config, space, say)
-    record = {
+    record: dict[str, Any] = {
         "id": run_id,
         "config": {**config.as_dict(), "budget": None, "recipe": None, "learning_rate": None, "batch_size": None},
         "config_hash": config.digest(),
         "seed": config.seed,
-        "started": started,
+        "started": recorded_run.now(),
         "environment": environment.capture(config.precision),
         "data": describe(dataset, config.data),
         "weights": {"path": str(weights_path), "sha256": loaded.sha256},
-        **assessed.entries,
-        "traces": recorded_run.keep_traces(results / "runs" / run_id, assessed.traces),
-        "status": "ok",
+        "warnings": [*loaded.notes, *said],
     }
-    record["warnings"] = [*loaded.notes, *said, *record["warnings"]]
-    record["finished"] = recorded_run.now()
-    store.append(record)
+    with recorded_run.recording(record, store, store.find(run_id)):
+        assessed = assess(model, dataset, config, space, say)
+        warnings = [*record["warnings"], *assessed.entries["warnings"]]
+        record |= {**assessed.entries, "warnings": warnings}
+        record["traces"] = recorded_run.keep_traces(results / "runs" / run_id, assessed.traces)
     return record
 
 
@@ -122,7 +127,8 @@ def _from_run(request: Request, store: Store) -> tuple[RunConfig, Path, str]:
             f"no run {request.run_id!r} with weights is stored. {suggestion(request.run_id or '', known)}"
             "All: harness list runs"
         )
-    stored, weights_path = record["config"], store.folder / record["weights"]["path"]
+    _require_named(record["config"]["model"], request)
+    stored, weights_path = record["config"], run_file(store.folder, record["weights"]["path"])
     if weights_path.is_file() and checkpoints.file_digest(weights_path) != record["weights"]["sha256"]:
         raise BadInput(
             f"{weights_path} holds other weights than run {record['id']} ended with; score them by --weights"
@@ -130,8 +136,8 @@ def _from_run(request: Request, store: Store) -> tuple[RunConfig, Path, str]:
     config = configuration.resolve(
         stored["model"],
         options={**stored["options"], **request.options},
-        frames=request.frames or stored["frames"],
-        in_channels=request.in_channels or stored["in_channels"],
+        frames=stored["frames"] if request.frames is None else request.frames,
+        in_channels=stored["in_channels"] if request.in_channels is None else request.in_channels,
         seed=stored["seed"],
         **_data_and_device(request, stored),
     )
@@ -146,11 +152,27 @@ def _from_weights(request: Request) -> tuple[RunConfig, Path, str | None]:
     config = configuration.resolve(
         request.model,
         options=request.options,
-        frames=request.frames or getattr(preset, "frames", configuration.DEFAULT_FRAMES),
-        in_channels=request.in_channels or getattr(preset, "in_channels", 3),
+        frames=_given(request.frames, preset, "frames", configuration.DEFAULT_FRAMES),
+        in_channels=_given(request.in_channels, preset, "in_channels", 3),
         **_data_and_device(request, configuration.RunConfig(request.model).as_dict()),
     )
     return config, request.weights, None
+
+
+def _given(asked: int | None, preset: Any, name: str, otherwise: int) -> int:
+    """``asked``, or the value that the model is published with."""
+    return int(getattr(preset, name, otherwise)) if asked is None else asked
+
+
+def _require_named(model: str, request: Request) -> None:
+    """Raises BadInput unless the user has named the code that would run, or it is the harness's own."""
+    if request.model not in (None, model):
+        raise BadInput(f"run {request.run_id} is of {model}, not of {request.model}; leave --model out or name that")
+    if ":" in model and request.model is None:
+        raise BadInput(
+            f"run {request.run_id} is of {model}, which is not the harness's code: to have it imported, name it: "
+            f"--model {model}"
+        )
 
 
 def _data_and_device(request: Request, otherwise: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harness import options
-from harness.errors import BadInput, suggestion
+from harness.errors import BadInput, HarnessError, is_out_of_memory, suggestion
 
 if TYPE_CHECKING:
     from torch import nn
@@ -230,10 +230,18 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
 
 
 def _import(module: str) -> ModuleType:
+    """Raises BadInput where it cannot be imported: a third party's may raise anything, or leave by ``sys.exit``."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise BadInput(f"{module!r} is no name of a module. Expected 'package.module:attribute'")
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise BadInput(f"Cannot import {module!r}: {error}. Expected 'package.module:attribute'") from error
+    except HarnessError:  # an interruption, for one
+        raise
+    except (Exception, SystemExit) as error:
+        what = f"it raises {type(error).__name__}: {error}"
+        raise BadInput(f"Cannot import {module!r}: {what}. Mend that module") from error
 
 
 def entry(name: str) -> ModelEntry:
@@ -385,8 +393,11 @@ def _build_third_party(
             raise BadInput(f"{name}: {option} {value} is out of range; it must be at least 1")
     try:
         model = factory(frames=frames, in_channels=in_channels, **options.guess(overrides))
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{name}(frames={frames}, in_channels={in_channels}) failed: {error}") from error
+    except (Exception, SystemExit) as error:
+        if is_out_of_memory(error) or isinstance(error, HarnessError):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise BadInput(f"{name}(frames={frames}, in_channels={in_channels}) failed: {what}") from error
     if not isinstance(model, nn.Module):
         raise BadInput(f"{name} returned {type(model).__name__}; expected a torch.nn.Module")
     return model

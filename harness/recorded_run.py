@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from harness import determinism, termination
 from harness.errors import BadInput, Interrupted, is_out_of_memory
 from harness.store import traces as trace_file
 from harness.store.schema import Record
@@ -34,17 +35,25 @@ def finished(store: Store, run_id: str, described: Mapping[str, Any], spec: str)
 
 
 @contextlib.contextmanager
-def recording(record: dict[str, Any], store: Store) -> Iterator[None]:
-    """Append ``record``, which is filled in meanwhile, whatever ends the block, with a status that says it."""
+def recording(record: dict[str, Any], store: Store, before: Record | None = None) -> Iterator[None]:
+    """Append ``record``, which is filled in meanwhile, whatever ends the block, with a status that says it.
+
+    ``before`` is the newest record of the same work. Where that is finished and the repetition fails, nothing is
+    appended: what was finished stays the newest. What ran and is not deterministic is added to its ``warnings``.
+    """
+    doubts: list[str] = []
     try:
-        yield
+        with termination.as_interrupt(), determinism.doubts_noted() as doubts:
+            yield
         record["status"] = "ok"
     except BaseException as error:
         record["status"], record["error"] = status(error), str(error) or type(error).__name__
         raise
     finally:
         record["finished"] = now()
-        store.append(record)
+        record["warnings"] = [*record.get("warnings", []), *doubts]
+        if record["status"] == "ok" or before is None or before["status"] != "ok":
+            store.append(record)
 
 
 def status(error: BaseException) -> str:

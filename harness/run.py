@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness import allocator, atomic_file, contract, data, environment, lock, models, recorded_run
+from harness import allocator, atomic_file, contract, data, determinism, environment, lock, models, recorded_run
 from harness.assessment import assess, cutting, describe, require_fitting, require_precision
 from harness.config import AUTO, RunConfig
 from harness.data.normalise import TargetSpace, target_space
 from harness.data.sequence import Dataset
-from harness.errors import BadInput
+from harness.errors import BadInput, HarnessError, RunFailed, is_out_of_memory
 from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
 from harness.store.store import Store
@@ -69,19 +69,39 @@ def run(config: RunConfig, results: Path, say: Say, again: bool = False, tensorb
             checkpoint.clear(folder)
         elif (finished := recorded_run.finished(store, config.run_id(), prepared.described, config.data)) is not None:
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
+            checkpoint.clear(folder)  # a kill may have come between the record and this
             return finished
         say(f"{config.run_id()}: {config.model} on {config.data}, T = {config.frames}, {config.budget}")
         log = TensorBoardLog(folder / "tensorboard", config.as_dict(), say) if tensorboard else None
         return _run_and_record(prepared, folder, store, say, log)
 
 
+def run_all(
+    configs: Sequence[RunConfig], results: Path, say: Say, again: bool = False, tensorboard: bool = False
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """One run after the other; returns the records of the finished ones, and for each that failed what it failed of.
+
+    A run that fails, runs out of memory, or whose model raises does not keep the others from being run. What the
+    others would meet as well is raised at once: bad input, a folder that is busy or cannot be written, an interruption.
+    """
+    records: list[dict[str, Any]] = []
+    failures: list[str] = []
+    for config in configs:
+        try:
+            records.append(run(config, results, say, again, tensorboard))
+        except Exception as error:
+            if len(configs) == 1 or (isinstance(error, HarnessError) and not isinstance(error, RunFailed)):
+                raise
+            failures.append(f"{config.run_id()}: {str(error) or type(error).__name__}")
+            say(f"{failures[-1]}. The others go on")
+    return records, failures
+
+
 def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
     """Build the model and load the data. Raises BadInput for whatever of them does not work."""
     allocator.keep_freed_memory()
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling every new tensor would cost a tenth of a step; no kernel here reads memory that it has not written.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    determinism.prefer_deterministic()
     torch.manual_seed(config.seed)
     with warnings_said(say) as said:
         model = build(config)
@@ -136,6 +156,11 @@ def build(config: RunConfig) -> nn.Module:
             output = model(example)
         except ValueError as error:
             raise BadInput(f"{config.model}: {error}") from error
+        except Exception as error:
+            if is_out_of_memory(error) or isinstance(error, HarnessError):
+                raise
+            what = f"{type(error).__name__}: {error}"
+            raise BadInput(f"{config.model} fails on {tuple(example.shape)}: {what}. See harness check") from error
     contract.require_output_shape(model, config.model, output, example)
     require_precision(model, config)
     cutting(model, config)

@@ -19,6 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "harness.progress": set(),
     "harness.atomic_file": set(),
     "harness.traces": set(),
+    "harness.npy_array": set(),
+    "harness.zip_members": set(),
     "harness.options": set(),
     "harness.models": {"harness.options"},
     "harness.published": set(),
@@ -34,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.weights": {"harness.checkpoint_file", "harness.recognition"},
     "harness.contract": {"harness.data"},
     "harness.training": {"harness.data", "harness.evaluation", "harness.checkpoint_file"},
-    "harness.measurement": {"harness.data"},
+    "harness.measurement": {"harness.data", "harness.allocator"},
     "harness.measurement.worker": {
         "harness.measurement", "harness.models", "harness.contract", "harness.allocator", "harness.data",
         "harness.precision",
@@ -46,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.measurement.survey": {
         "harness.measurement", "harness.environment", "harness.store", "harness.lock", "harness.models",
-        "harness.source_code",
+        "harness.source_code", "harness.termination",
     },
     "harness.measurement.plan": {"harness.measurement", "harness.models", "harness.store"},
     "harness.complexity": {
@@ -54,6 +56,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.store": set(),
     "harness.quantity": set(),
+    "harness.printable": set(),
+    "harness.spreadsheet": set(),
     "harness.comparison": {
         "harness.store", "harness.evaluation", "harness.measurement.samples",
         "harness.complexity.student",
@@ -84,24 +88,30 @@ ALLOWED: dict[str, set[str]] = {
         "harness.measurement", "harness.precision",
     },
     "harness.classification": {
-        "harness.recorded_run",
+        "harness.recorded_run", "harness.determinism",
         "harness.models", "harness.options", "harness.devices", "harness.environment", "harness.allocator",
         "harness.lock", "harness.data", "harness.training", "harness.measurement", "harness.store",
         "harness.reporting",
     },
-    "harness.recorded_run": {"harness.store", "harness.training"},
+    "harness.termination": set(),
+    "harness.recorded_run": {"harness.store", "harness.training", "harness.termination", "harness.determinism"},
     "harness.run": {
-        "harness.recorded_run",
+        "harness.recorded_run", "harness.determinism",
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
         "harness.data", "harness.evaluation", "harness.training", "harness.measurement", "harness.store",
         "harness.allocator", "harness.lock",
     },
     "harness.evaluating": {
-        "harness.recorded_run",
+        "harness.recorded_run", "harness.determinism",
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
         "harness.data", "harness.training", "harness.store", "harness.weights", "harness.precision",
     },
+    "harness.determinism": set(),
+    "harness.doctor": {
+        "harness.measurement", "harness.models", "harness.environment", "harness.lock", "harness.training", "posemamba",
+    },
     "harness.cli": {
+        "harness.doctor",
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options",
         "harness.models", "harness.reporting", "harness.comparison", "harness.store", "harness.training",
         "harness.data", "harness.threads", "harness.evaluation", "harness.model_card", "harness.measurement",
@@ -110,7 +120,10 @@ ALLOWED: dict[str, set[str]] = {
     "harness.__main__": {"harness.cli"},
     "harness": set(),
 }  # fmt: skip
-LEAVES = {"harness.errors", "harness.progress", "harness.atomic_file", "harness.traces", "harness.quantity"}
+LEAVES = {
+    "harness.errors", "harness.progress", "harness.atomic_file", "harness.traces", "harness.quantity",
+    "harness.printable", "harness.spreadsheet", "harness.npy_array", "harness.zip_members",
+}  # fmt: skip
 #: Parts that must work, and start fast, without torch.
 WITHOUT_TORCH = (
     "harness.published",
@@ -120,6 +133,7 @@ WITHOUT_TORCH = (
     "harness.complexity",
     "harness.data",
     "harness.cli",
+    "harness.doctor",
     "harness.errors",
 )
 

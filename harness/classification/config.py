@@ -21,6 +21,7 @@ from harness.errors import BadInput
 from harness.training.budget import Budget
 from harness.training.losses import LossWeights
 from harness.training.recipe import Recipe
+from harness.training.seed import require_seed
 
 DEFAULT_MINUTES = 10.0
 COST_POINTS = (256, 512, 1024, 2048, 4096)
@@ -166,11 +167,11 @@ def _require_ranges(config: ClassificationConfig) -> None:
         # Batch norms have no spread over one cloud, and the accuracy of a batch of one teaches nothing either.
         ("--batch-size", config.batch_size, 2),
         ("--threads", config.threads, 1),
-        ("--seed", config.seed, 0),
         ("--data-seed", config.data_seed, 0),
     ):
         if not value >= least:
             raise BadInput(f"{flag} {value} is out of range; it must be at least {least}")
+    require_seed(config.seed)
     if not 0 < config.learning_rate < math.inf:
         raise BadInput(f"--learning-rate {config.learning_rate} is out of range; it must be positive and finite")
     if not 0 <= config.weight_decay < math.inf:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import zip_members
 from harness.classification.cloud_set import Clouds, checked
 from harness.data.textfile import mistaken_for
 from harness.errors import BadInput
@@ -69,4 +70,7 @@ def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
     found = file[name]
     if not hasattr(found, "shape"):
         raise BadInput(f"{path}: {name!r} is a group; expected a dataset")
+    # Of what was never written, HDF5 makes as many zeros as the shape says.
+    if found.nbytes > zip_members.ALWAYS_ALLOWED_BYTES + zip_members.LARGEST_EXPANSION * path.stat().st_size:
+        raise BadInput(f"{path}: refused, since {name!r} would unpack to {found.nbytes:,} bytes; is it whole?")
     return np.asarray(found[()])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import allocator, atomic_file, environment, lock, models, recorded_run
+from harness import allocator, atomic_file, determinism, environment, lock, models, recorded_run
 from harness.classification import cost, floors, point_model, predict, scores, source
 from harness.classification.cloud_set import CloudSet
 from harness.classification.config import ClassificationConfig
@@ -63,6 +63,7 @@ def run(
             checkpoint.clear(folder)
         elif (finished := recorded_run.finished(store, config.run_id(), prepared.described, config.data)) is not None:
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
+            checkpoint.clear(folder)  # a kill may have come between the record and this
             if missing := set(config.cost_points) - set(finished["config"]["cost_points"]):
                 say(f"its cost was not measured at {', '.join(map(str, sorted(missing)))} points; that needs --again")
             return finished
@@ -79,9 +80,7 @@ def require_buildable(config: ClassificationConfig) -> None:
 def _prepare(config: ClassificationConfig, results: Path, say: Say, load: Load) -> Prepared:
     allocator.keep_freed_memory()
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling every new tensor would cost time; no kernel here reads memory that it has not written.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    determinism.prefer_deterministic()
     with warnings_said(say) as said:
         data = load(config.data, config.points, config.data_seed, results / "cache")
         for part, clouds in (("training", data.train), ("test", data.test)):

@@ -17,6 +17,7 @@ import pandas as pd
 
 from harness.quantity import MISSING, decimal, prefixed, speed, with_spread
 from harness.reporting.grid import Grid, Heading
+from harness.spreadsheet import inert
 from harness.store.schema import Record, look_up
 
 #: The least exponent of P that counts as growth: less is noise of the clock.
@@ -274,5 +275,5 @@ _RAW = (
 
 def csv(records: Iterable[Record]) -> str:
     """A row for each run, with its raw figures."""
-    rows = [{path: look_up(record, path) for path in _RAW} for record in records]
+    rows = [{path: inert(look_up(record, path)) for path in _RAW} for record in records]
     return str(pd.DataFrame(rows, columns=list(_RAW), dtype=object).to_csv(index=False, lineterminator="\n"))

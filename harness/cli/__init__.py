@@ -13,6 +13,7 @@ from harness.cli import (  # noqa: F401  (each adds its commands)
     classify,
     compare,
     data,
+    doctor,
     export,
     listing,
     measure,

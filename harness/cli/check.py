@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import ListOptions
-from harness.cli.root import cli
+from harness.cli.root import cli, show
 from harness.errors import BadInput
 
 
@@ -22,7 +22,7 @@ def check_command(names: tuple[str, ...], frames: int, in_channels: int, pairs: 
     for name in names:
         model = models.build(name, frames, in_channels, **options.split(pairs))
         for finding in contract.check(model, name, frames, in_channels):
-            click.echo(f"{'ok  ' if finding.holds else 'FAIL'}  {name}  {finding.name}: {finding.detail}")
+            show(f"{'ok  ' if finding.holds else 'FAIL'}  {name}  {finding.name}: {finding.detail}")
             failed += [] if finding.holds else [f"{name}: {finding.name}"]
     if failed:
         raise BadInput(f"the contract is broken: {'; '.join(failed)}")

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.compare import compare
 from harness.cli.options import ListOptions, require_unlike, results_option
-from harness.cli.root import cli, say
+from harness.cli.root import cli, say, show
 from harness.errors import BadInput
 
 
@@ -66,7 +66,7 @@ def classify_command(
     for planned in {planned.model: planned for planned in configs}.values():
         run.require_buildable(planned)
     load = lru_cache(maxsize=1)(source.load)  # the data of all these runs are the same
-    click.echo(table.text([run.run(planned, results, say, again, load) for planned in configs]))
+    show(table.text([run.run(planned, results, say, again, load) for planned in configs]))
 
 
 @compare.command("classify", cls=ListOptions)
@@ -92,9 +92,9 @@ def compare_classify(names: tuple[str, ...], out: Path | None, results: Path) ->
     records = [record for record in records if not names or record["config"]["model"] in names]
     with warnings_said(say):
         figures = plot.draw(records, say)
-    click.echo(table.text(records))
+    show(table.text(records))
     folder = out or results / "classification"
     files = {"classification.md": table.markdown(records).encode(), "classification.csv": table.csv(records).encode()}
     for file, content in {**files, **figures}.items():
         atomic_file.write(folder / file, content)
-        click.echo(folder / file)
+        show(folder / file)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import ListOptions, results_option
-from harness.cli.root import cli, say
+from harness.cli.options import ListOptions, results_option, skip_bad_option
+from harness.cli.root import cli, say, show
 from harness.errors import BadInput, HarnessError, suggestion
 from harness.evaluation.statistics import WORTH_HAVING_MM
 
@@ -29,29 +29,38 @@ def compare() -> None:
 @click.option("--format", "formats", multiple=True, help="html, md, latex, csv, by commas or repeated.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: RESULTS/report]")
 @results_option
+@skip_bad_option
 def compare_report(
-    runs: tuple[str, ...], groups: tuple[str, ...], formats: tuple[str, ...], out: Path | None, results: Path
+    runs: tuple[str, ...],
+    groups: tuple[str, ...],
+    formats: tuple[str, ...],
+    out: Path | None,
+    results: Path,
+    skip_bad: bool,
 ) -> None:
     """Write the report of what is stored (or of RUNS) as a page, tables and figures, and print the table."""
     from harness.comparison.choice import chosen_groups
     from harness.comparison.group import group
+    from harness.progress import warnings_said
     from harness.reporting import report, table
     from harness.reporting.evidence import Evidence
 
-    records = _stored(results)
+    records = _stored(results, skip_bad)
     # Of the whole store first: what a configuration is called, and what weights were trained on, depends on all of it.
     chosen = chosen_groups(group(records, _known_ids(records, runs)), groups)
     names = list(dict.fromkeys(name for given in formats for name in given.split(",")))
-    written = report.write(Evidence.of(results, records, chosen), out or results / "report", names or report.FORMATS)
-    click.echo(table.text(chosen))
+    evidence = Evidence.of(results, records, chosen)
+    with warnings_said(say):
+        written = report.write(evidence, out or results / "report", names or report.FORMATS)
+    show(table.text(chosen))
     for path in written:
-        click.echo(path)
+        show(path)
 
 
-def _stored(results: Path) -> list[Record]:
+def _stored(results: Path, skip_bad: bool) -> list[Record]:
     from harness.comparison.stored_runs import stored_runs
 
-    return stored_runs(results, say)
+    return stored_runs(results, say, skip_bad)
 
 
 def _known_ids(records: list[Record], runs: tuple[str, ...]) -> set[str] | None:
@@ -82,7 +91,10 @@ _group_option = click.option(
 @_group_option
 @_json_option
 @results_option
-def compare_runs(a: str, b: str, worth_having: float, group_name: str | None, as_json: bool, results: Path) -> None:
+@skip_bad_option
+def compare_runs(
+    a: str, b: str, worth_having: float, group_name: str | None, as_json: bool, results: Path, skip_bad: bool
+) -> None:
     """Set A against B: ids of runs, or configurations or models as the report prints them (then all their seeds).
 
     The difference is paired by take, with its interval and p-value, over all and action by action.
@@ -91,8 +103,11 @@ def compare_runs(a: str, b: str, worth_having: float, group_name: str | None, as
     from harness.comparison.choice import chosen_pair
     from harness.reporting import pair_text
 
-    found = pair.compare(*chosen_pair(_stored(results), a, b, str(results), group_name))
-    click.echo((pair_text.as_json if as_json else pair_text.text)(found, worth_having))
+    found = pair.compare(*chosen_pair(_stored(results, skip_bad), a, b, str(results), group_name))
+    if as_json:
+        click.echo(pair_text.as_json(found, worth_having))
+    else:
+        show(pair_text.text(found, worth_having))
 
 
 @compare.command("regress")
@@ -107,6 +122,7 @@ def compare_runs(a: str, b: str, worth_having: float, group_name: str | None, as
 @_group_option
 @_json_option
 @results_option
+@skip_bad_option
 @click.pass_context
 def compare_regress(
     ctx: click.Context,
@@ -118,6 +134,7 @@ def compare_regress(
     group_name: str | None,
     as_json: bool,
     results: Path,
+    skip_bad: bool,
 ) -> None:
     """Check whether NEW is worse than BASE: two results folders, or two runs or configurations of --results.
 
@@ -132,8 +149,11 @@ def compare_regress(
 
     limits = Limits(worth_having, tolerated_slowdown, require_speed)
     try:
-        found = _regression(base, new, group_name, results, limits)
-        click.echo((regression_text.as_json if as_json else regression_text.text)(found, limits))
+        found = _regression(base, new, group_name, results, limits, skip_bad)
+        if as_json:
+            click.echo(regression_text.as_json(found, limits))
+        else:
+            show(regression_text.text(found, limits))
     except HarnessError:
         raise
     except Exception as error:
@@ -143,7 +163,9 @@ def compare_regress(
     ctx.exit(found.exit_code)
 
 
-def _regression(base: str, new: str, group_name: str | None, results: Path, limits: Limits) -> Regression:
+def _regression(
+    base: str, new: str, group_name: str | None, results: Path, limits: Limits, skip_bad: bool
+) -> Regression:
     """Of two folders, or of two names in ``results``."""
     from harness.comparison import regression
     from harness.comparison.choice import chosen_pair
@@ -153,11 +175,12 @@ def _regression(base: str, new: str, group_name: str | None, results: Path, limi
     if all(is_folder):
         if group_name:
             raise BadInput("--group is for two runs or configurations of --results; folders are compared whole")
-        return regression.of_stores(_stored(folders[0]), _stored(folders[1]), limits)
+        return regression.of_stores(_stored(folders[0], skip_bad), _stored(folders[1], skip_bad), limits)
     for name, exists in zip((base, new), is_folder, strict=True):
         if not exists and (any(is_folder) or "/" in name):
             raise BadInput(f"there is no folder {name}. Give two results folders, or two names of runs in --results")
-    return regression.of_entries(*chosen_pair(_stored(results), base, new, str(results), group_name), limits)
+    stored = _stored(results, skip_bad)
+    return regression.of_entries(*chosen_pair(stored, base, new, str(results), group_name), limits)
 
 
 @compare.command("published")
@@ -168,7 +191,7 @@ def compare_published(out: Path | None, results: Path) -> None:
     from harness import atomic_file, reproduction
 
     found = reproduction.compare(say=say)
-    click.echo(reproduction.text(found))
+    show(reproduction.text(found))
     folder = out or results
     for name, content in (
         ("published.md", reproduction.markdown(found)),
@@ -176,7 +199,7 @@ def compare_published(out: Path | None, results: Path) -> None:
         ("published.json", reproduction.json(found)),
     ):
         atomic_file.write(folder / name, content.encode())
-        click.echo(folder / name)
+        show(folder / name)
 
 
 @compare.command("cost", cls=ListOptions)
@@ -199,10 +222,10 @@ def compare_cost(models: tuple[str, ...], minimum: int | None, out: Path | None,
         )
     selection.require_known(models, rows, str(results))
     rows = selection.in_order(models or tuple(MODELS), selection.of_models(models, rows))
-    click.echo(cost_table.text(rows, minimum=minimum))
+    show(cost_table.text(rows, minimum=minimum))
     folder = out or results / "cost"
     files = {"cost.md": cost_table.markdown(rows, minimum=minimum)}
     files |= {f"{table}.csv": cost_table.csv(rows, table, minimum=minimum) for table in cost_table.TABLES}
     for name, content in files.items():
         atomic_file.write(folder / name, content.encode())
-        click.echo(folder / name)
+        show(folder / name)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness.cli.options import results_option
-from harness.cli.root import cli, say
+from harness.cli.root import cli, say, show
 from harness.errors import BadInput
 
 
@@ -43,7 +43,7 @@ def data_inspect(spec: str, **given: Any) -> None:
     """What a data set consists of: parts, people, actions, cameras, where its truth and its arrays are."""
     from harness.data import inspection
 
-    click.echo(inspection.describe(_loaded(spec, **given), spec))
+    show(inspection.describe(_loaded(spec, **given), spec))
 
 
 @data_.command("validate")
@@ -55,8 +55,8 @@ def data_validate(spec: str, **given: Any) -> None:
     findings = validation.validate(_loaded(spec, **given), spec)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        click.echo(f"{finding.verdict:4}  {finding.name:{width}}  {finding.detail}")
-    click.echo(validation.summary(findings))
+        show(f"{finding.verdict:4}  {finding.name:{width}}  {finding.detail}")
+    show(validation.summary(findings))
     if failed := validation.failed(findings):
         raise BadInput(f"{spec} is not as it should be: {'; '.join(failed)}")
 
@@ -72,7 +72,7 @@ def data_convert(spec: str, **given: Any) -> None:
     _loaded(spec, **given)
     start = time.perf_counter()
     dataset = _loaded(spec, **given)
-    click.echo(f"{spec}: {inspection.storage(dataset)}; opened in {time.perf_counter() - start:.2f} s")
+    show(f"{spec}: {inspection.storage(dataset)}; opened in {time.perf_counter() - start:.2f} s")
 
 
 @data_.command("plot")
@@ -84,4 +84,4 @@ def data_plot(spec: str, out: Path, sequences: int, **given: Any) -> None:
     from harness.reporting import pose_sheet
 
     pose_sheet.draw(_loaded(spec, **given), out, sequences)
-    click.echo(out)
+    show(out)

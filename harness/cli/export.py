@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import results_option
+from harness.cli.options import require_no_result, results_option, skip_bad_option
 from harness.cli.root import cli, say
 from harness.errors import BadInput
 
@@ -28,7 +28,7 @@ def export() -> None:
 def _chosen_records(command: Callable[..., Any]) -> Callable[..., Any]:
     """RUN ..., --what, --results and --skip-bad."""
     for option in (
-        click.option("--skip-bad", is_flag=True, help="Leave out lines that are no records, with a note."),
+        skip_bad_option,
         results_option,
         click.option("--what", default="runs", show_default=True, help="runs, measurements or classifications."),
         click.argument("runs", nargs=-1, metavar="[RUN]..."),
@@ -143,11 +143,9 @@ def _valid(records: list[Record], kind: Kind, skip_bad: bool) -> list[Record]:
 def _put(content: bytes, out: Path | None) -> None:
     """To the file, or to stdout, whose reader (``head``) may have seen enough before the end."""
     from harness import atomic_file
-    from harness.exporting.table import KINDS
 
     if out is not None:
-        if out.name in {known.schema.file_name for known in KINDS.values()} and out.exists():
-            raise BadInput(f"--out {out} is a store, which would lose its earlier records; name another file")
+        require_no_result(out)
         atomic_file.write(out, content)
         return
     try:

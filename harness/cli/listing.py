@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import model_options, results_option
-from harness.cli.root import cli, say
+from harness.cli.options import model_options, results_option, skip_bad_option
+from harness.cli.root import cli, say, show
 
 
 @cli.group("list")
@@ -28,7 +28,7 @@ def list_models() -> None:
             for name, entry in MODELS.items()
         ],
     )  # fmt: skip
-    click.echo("\nclassifiers of point clouds: harness classify")
+    show("\nclassifiers of point clouds: harness classify")
     _table(
         ("name", "kind", "year", "paper", "points", "parameters", ""),
         [
@@ -46,7 +46,7 @@ def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for *cells, note in rows:
         columns = zip(cells, widths[:-1], strict=True)
         padded = [cell.rjust(width) if "," in cell else cell.ljust(width) for cell, width in columns]
-        click.echo("  ".join([*padded, note]).rstrip())
+        show("  ".join([*padded, note]).rstrip())
 
 
 @list_.command("protocols")
@@ -55,7 +55,7 @@ def list_protocols() -> None:
     from harness.evaluation.protocol import PROTOCOLS
 
     for name, protocol in PROTOCOLS.items():
-        click.echo(f"{name:12}  {protocol.summary}")
+        show(f"{name:12}  {protocol.summary}")
 
 
 @cli.command("show")
@@ -65,18 +65,24 @@ def show_command(name: str, frames: int | None, in_channels: int | None, pairs: 
     """One registered lifter: configuration, contract, our counts, the published figures with their sources."""
     from harness import model_card, options
 
-    click.echo(model_card.card(name, frames, in_channels, options.split(pairs)))
+    show(model_card.card(name, frames, in_channels, options.split(pairs)))
 
 
 @list_.command("runs")
 @results_option
-def list_runs(results: Path) -> None:
+@skip_bad_option
+def list_runs(results: Path, skip_bad: bool) -> None:
     """Stored runs, the oldest first."""
+    from harness.progress import warnings_said
+    from harness.quantity import MISSING
+    from harness.store.schema import look_up
     from harness.store.store import Store
 
-    records = Store(results).latest()
+    with warnings_said(say):
+        records = Store(results).latest(skip_bad)
     if not records:
         say(f"nothing is stored in {results} yet")
     for record in records:
-        error_mm = f"{record['accuracy']['p1_mm']:7.1f} mm" if record["status"] == "ok" else " " * 10
-        click.echo(f"{record['id']:44}  {record['status']:11}  {error_mm}  {record['data']['spec']}")
+        p1_mm, spec = look_up(record, "accuracy.p1_mm"), look_up(record, "data.spec") or MISSING
+        error_mm = " " * 10 if p1_mm is None or record["status"] != "ok" else f"{p1_mm:7.1f} mm"
+        show(f"{record['id']:44}  {record['status']:11}  {error_mm}  {spec}")

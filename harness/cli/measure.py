@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from harness.cli.options import ListOptions, model_options, require_unlike, results_option
-from harness.cli.root import cli, say
+from harness.cli.root import cli, say, show
 from harness.errors import BadInput, RunFailed
 
 MIB = 2**20
@@ -78,7 +78,7 @@ def measure_command(
         plan.plan(request, results, say)
         return
     rows = survey.measure(request, results, say)
-    click.echo(cost_table.text(selection.in_order(models, rows)))
+    show(cost_table.text(selection.in_order(models, rows)))
     if bad := [row for row in rows if row["status"] in survey.BAD]:
         raise RunFailed(f"{len(bad)} of {len(rows)} passes failed; the first: {bad[0]['id']}: {bad[0]['error']}")
 
@@ -100,4 +100,7 @@ def count_command(
     from harness import cost_card, options
 
     counted = cost_card.count(name, frames, in_channels, options.split(pairs))
-    click.echo(json.dumps(counted, indent=2) if as_json else cost_card.text(name, counted))
+    if as_json:
+        click.echo(json.dumps(counted, indent=2))
+    else:
+        show(cost_card.text(name, counted))

@@ -19,13 +19,22 @@ class ListOptions(click.Command):
         spread: list[str] = []
         flag = ""
         for word in args:
-            if word.startswith("-") and word != "-":
+            if word.startswith("-") and not _is_value(word):
                 flag = word if word in lists else ""
                 spread.append(word)
             else:
                 follows_flag = bool(spread) and spread[-1] == flag
                 spread += [word] if follows_flag or not flag else [flag, word]
         return super().parse_args(ctx, spread)
+
+
+def _is_value(word: str) -> bool:
+    """Whether a word that begins with a minus sign is none of an option: that sign alone, or a number."""
+    try:
+        float(word)
+    except ValueError:
+        return word == "-"
+    return True
 
 
 def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,6 +45,10 @@ def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Folder of the store: records, weights, caches, reports.",
     )(command)
+
+
+def skip_bad_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--skip-bad", is_flag=True, help="Leave out lines that are no records, with a note.")(command)
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,6 +102,20 @@ def precision_option(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Of inference where it is scored and timed: fp32, bf16, fp16. Training is always in float32.",
     )(command)
+
+
+def require_no_result(out: Path) -> None:
+    """Raises BadInput where ``out`` is a file that holds results: a store, or what a run left in a store's folder."""
+    from harness.exporting.table import KINDS
+
+    stores = {kind.schema.file_name for kind in KINDS.values()}
+    path = out.resolve()
+    is_of_run = any(
+        path.is_relative_to(folder / "runs") and any((folder / name).is_file() for name in stores)
+        for folder in path.parents
+    )
+    if path.exists() and (path.name in stores or is_of_run):
+        raise BadInput(f"--out {out} is a store, or a file of its runs, which would be lost; name another file")
 
 
 def require_unlike(flag: str, values: tuple[Any, ...]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import ListOptions, results_option
-from harness.cli.root import cli, say
+from harness.cli.root import cli, say, show
 
 
 @cli.command("plot", cls=ListOptions)
@@ -18,8 +18,11 @@ from harness.cli.root import cli, say
 @results_option
 def plot_command(kind: str, models: tuple[str, ...], frames: int | None, out: Path | None, results: Path) -> None:
     """Draw complexity, accuracy-cost, memory, roofline, published, or all of them, from what is stored."""
+    from harness.progress import warnings_said
     from harness.reporting import cost_plots
 
     folder = out or results / "figures"
-    for path in cost_plots.write(kind, cost_plots.stored(results), folder, models=models, frames=frames, say=say):
-        click.echo(path)
+    with warnings_said(say):
+        written = cost_plots.write(kind, cost_plots.stored(results), folder, models=models, frames=frames, say=say)
+    for path in written:
+        show(path)

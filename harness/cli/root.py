@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import click
 
+from harness.printable import printable
+
 
 def say(message: str) -> None:
     """One line to the person at the terminal."""
-    click.echo(message, err=True)
+    click.echo(printable(message), err=True)
+
+
+def show(result: object) -> None:
+    """A result, on stdout: what names in it hold beside letters is spelled out."""
+    click.echo(printable(str(result)))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,7 +15,8 @@ from harness.cli.options import (
     require_unlike,
     results_option,
 )
-from harness.cli.root import cli, say
+from harness.cli.root import cli, say, show
+from harness.errors import RunFailed
 
 
 @cli.command("run", cls=ListOptions)
@@ -99,13 +100,16 @@ def run_command(
         for planned in configs:
             run.plan(run.prepare(planned, results, say), say)
         return
-    records = [run.run(planned, results, say, again, tensorboard) for planned in configs]
-    click.echo(table.text(group(records)))
+    records, failures = run.run_all(configs, results, say, again, tensorboard)
+    if records:
+        show(table.text(group(records)))
+    if failures:
+        raise RunFailed(f"{len(failures)} of {len(configs)} runs failed: {'; '.join(failures)}")
 
 
 @cli.command("evaluate")
 @click.option("--run", "run_id", help="Score the weights of this finished run (see harness list runs).")
-@click.option("--model", "name", help="Score this model with --weights.")
+@click.option("--model", "name", help="Score this model with --weights, or name what a run of your own model imports.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint: ours or the authors'.")
 @data_options(None, None, before="the run's, else ")
 @click.option("--frames", type=int, help="T.  [default: the run's, else the model's]")
@@ -132,4 +136,4 @@ def evaluate_command(
     request = evaluating.Request(run_id=run_id, model=name, weights=weights, options=options.split(pairs), **given)
     record = evaluating.evaluate(request, results, say)
     # Beside the training of these weights, which decides what is different about this scoring.
-    click.echo(table.text(group(Store(results).latest(), only={record["id"]})))
+    show(table.text(group(Store(results).latest(), only={record["id"]})))

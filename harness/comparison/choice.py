@@ -30,7 +30,7 @@ def chosen_pair(
 
     A name that was scored under several protocols, or on several test sets, means the one that the other was scored
     under, too, or that of the group ``group_name``. Raises BadInput for a name that nothing has, with the nearest ones,
-    and for one that several configurations have, with their names and groups.
+    and for one that several configurations have, with their names and groups, and for two that are the same.
     """
     groups = chosen_groups(group(records), [group_name] if group_name else [])
     found_a, found_b = (_called(records, groups, name, where) for name in (name_a, name_b))
@@ -39,7 +39,14 @@ def chosen_pair(
     pairs = [(a, b) for a, b in every if _comparable(a, b)] or every[:1]
     if len(pairs) > 1:
         raise BadInput(_ambiguity({name_a: found_a, name_b: found_b}))
+    _require_two(*pairs[0], name_a, name_b)
     return pairs[0]
+
+
+def _require_two(a: Entry, b: Entry, name_a: str, name_b: str) -> None:
+    ids, others = ({run["id"] for run in (*entry.runs, *entry.gaps)} for entry in (a, b))
+    if ids == others:
+        raise BadInput(f"{name_a!r} and {name_b!r} are the same: {', '.join(sorted(ids))}. Name two that differ")
 
 
 def _called(records: Sequence[Record], groups: Sequence[Group], name: str, where: str) -> _Found:

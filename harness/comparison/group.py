@@ -26,6 +26,8 @@ _ADDED = {
 _DIGITS = 12
 #: What an evaluation of a run's weights takes from that run.
 _OF_TRAINING = ("recipe", "budget", "batch_size", "learning_rate", "activation_checkpointing")
+#: Of a group, which is a part of the names of its figures' files.
+_LONGEST_NAME = 60
 #: Options of this name (drop path) matter while training alone.
 REGULARISATION = "drop"
 #: Below this number of seeds a spread says nothing, so none is shown.
@@ -193,7 +195,7 @@ def _names(groups: Sequence[Sequence[Record]]) -> list[str]:
         config = members[0]["config"]
         data = look_up(members[0], "data.name") or config.get("data", "data")
         words = f"{data}-{config.get('detector') or ''}"
-        name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+        name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:_LONGEST_NAME] or "runs"
         same = sum(other == name or other.startswith(f"{name}--") for other in names)
         names.append(f"{name}--{same + 1}" if same else name)
     return names

@@ -14,26 +14,40 @@ from harness.store.store import Store
 _OF_ACCURACY = ("accuracy.p1_mm",)
 _OF_SEQUENCE = ("sequence", "take", "frames", "p1_mm")
 _OF_FLOOR = ("p1_mm", "p2_mm")
+_SKIPPING = "or leave such lines out with --skip-bad"
 
 
-def stored_runs(folder: Path, say: Say) -> list[Record]:
+def stored_runs(folder: Path, say: Say, skip_bad: bool = False) -> list[Record]:
     """The newest record of every run in ``folder``, the oldest first; ``say`` hears of a line that was cut short.
 
-    Raises BadInput where there are none, and naming record and field where one breaks the schema or lacks what a
-    comparison needs.
+    Raises BadInput where there are none, and naming the line, or record and field, where one is no record, breaks the
+    schema or lacks what a comparison needs; with ``skip_bad`` those are left out and ``say`` hears of it.
     """
     store = Store(folder)
     with warnings_said(say):
-        records = store.latest()
+        records = [record for record in _read(store, skip_bad) if _is_usable(record, store, say, skip_bad)]
     if not records:
         raise BadInput(f"nothing is stored yet in {folder}; start with: harness run --model posemamba-xs")
-    for record in records:
-        try:
-            store.schema.validate(record)
-            require_comparable_fields(record)
-        except BadInput as error:
-            raise BadInput(f"{store.path}: {error}. Mend or remove its line") from error
     return records
+
+
+def _read(store: Store, skip_bad: bool) -> list[Record]:
+    try:
+        return store.latest(skip_bad)
+    except BadInput as error:
+        raise BadInput(f"{error}, {_SKIPPING}") from error
+
+
+def _is_usable(record: Record, store: Store, say: Say, skip_bad: bool) -> bool:
+    try:
+        store.schema.validate(record)
+        require_comparable_fields(record)
+    except BadInput as error:
+        if not skip_bad:
+            raise BadInput(f"{store.path}: {error}. Mend or remove its line, {_SKIPPING}") from error
+        say(f"note: left out: {store.path}: {error}")
+        return False
+    return True
 
 
 def require_comparable_fields(record: Record) -> None:

@@ -27,6 +27,14 @@ Array = NDArray[Any]
 
 ROOT = "root"
 INCH_M = 0.0254
+#: More than any body has; 29 and 30 in CMU's and HDM05's files.
+MOST_BONES = 500
+#: Bones without degrees of freedom are at most this many times the degrees of freedom.
+_STILL_BONES_PER_FREEDOM = 4
+#: Of a frame's number; a file with more frames would not fit on a disk.
+_MOST_DIGITS = 15
+#: What a message quotes of a damaged file may be a line of megabytes.
+_LONGEST_MESSAGE = 400
 _TRANSLATIONS = ("tx", "ty", "tz")
 _ROTATIONS = ("rx", "ry", "rz")
 
@@ -83,6 +91,8 @@ def read_motion(path: Path, skeleton: Skeleton) -> dict[str, Array]:
         if first.startswith(":"):
             radians |= first.upper() == ":RADIANS"
         elif not rest and first.isdecimal():
+            if len(first) > _MOST_DIGITS:
+                line.fail(f"a frame number of {len(first)} digits")
             _check_frame(line, columns, len(numbers))
             numbers.append(int(first))
             if numbers[-1] != numbers[0] + len(numbers) - 1:
@@ -134,11 +144,13 @@ class _Line:
         except ValueError:
             values = []
         if len(values) != count or not all(map(math.isfinite, values)):
-            self.fail(f"expected {count} numbers after {' '.join(self.words[:start])!r}, found {' '.join(words)!r}")
+            self.fail(
+                f"expected {count} numbers after {' '.join(self.words[:start])!r}, found {' '.join(words)[:80]!r}"
+            )
         return values
 
     def fail(self, what: str) -> NoReturn:
-        raise BadInput(f"{self.path}, line {self.number}: {what}")
+        raise BadInput(f"{self.path}, line {self.number}: {what[:_LONGEST_MESSAGE]}")
 
 
 def _lines(path: Path, expected: str) -> Iterator[_Line]:
@@ -185,7 +197,14 @@ class _SkeletonReader:
             raise BadInput(f"{self._path}: bone {unattached[0]!r} has no parent in :hierarchy")
         root = Bone(ROOT, **self._root)
         if sorted(root.freedom) != sorted(_TRANSLATIONS + _ROTATIONS):
-            raise BadInput(f"{self._path}: the root's order is {root.freedom}; expected TX TY TZ RX RY RZ in any order")
+            order = " ".join(root.freedom)[:80]
+            raise BadInput(f"{self._path}: the root's order is {order!r}; expected TX TY TZ RX RY RZ in any order")
+        freedoms = sum(len(bone.freedom) for bone in (root, *self._attached.values()))
+        if len(self._attached) > _STILL_BONES_PER_FREEDOM * freedoms:
+            raise BadInput(
+                f"{self._path}: {len(self._attached)} bones have {freedoms} degrees of freedom; is it the skeleton of a"
+                " person?"
+            )
         bones = {name: self._degrees(bone) for name, bone in self._attached.items()}
         return Skeleton(self._path, self._degrees(root), bones, self._length_unit)
 
@@ -222,7 +241,9 @@ class _SkeletonReader:
             self._finish_bone(line, self._bone)
             self._bone = None
         elif key == "name":
-            self._bone["name"] = line.words[-1]
+            if len(line.words) != 2:
+                line.fail("expected one name after 'name'")
+            self._bone["name"] = line.words[1]
         elif key == "direction":
             self._bone["direction"] = np.array(line.numbers(1, 3))
         elif key == "length":
@@ -239,6 +260,8 @@ class _SkeletonReader:
         name = entries["name"]
         if name in self._loose or name == ROOT:
             line.fail(f"a second bone called {name!r}")
+        if len(self._loose) == MOST_BONES:
+            line.fail(f"more than {MOST_BONES} bones; is it the skeleton of a person?")
         entries["vector"] = entries.pop("direction") * entries.pop("length")
         self._loose[name] = Bone(**entries)
 
@@ -267,6 +290,8 @@ def _rotations(line: _Line) -> tuple[str, ...]:
     freedom = tuple(word.lower() for word in line.words[1:])
     if unknown := [name for name in freedom if name not in _ROTATIONS]:
         line.fail(f"degree of freedom {unknown[0]!r} is not supported; expected rx, ry, rz")
+    if len(set(freedom)) < len(freedom):
+        line.fail(f"a degree of freedom is named twice: {' '.join(freedom)}")
     return freedom
 
 

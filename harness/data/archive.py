@@ -1,35 +1,35 @@
 """Arrays out of an .npz file, without ever running anything that it holds.
 
 The zip members are read and their checksums verified before a byte of them is interpreted, so that a damaged file
-is told apart from a wrong one. Object arrays, which are pickles, are read only by ``read_objects`` and only as far as
-``harness.data.unpickle`` allows.
+is told apart from a wrong one, and no room is made for what is only said to be there. Object arrays, which are
+pickles, are read only by ``read_objects`` and only as far as ``harness.data.unpickle`` allows.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-import tokenize
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from harness import npy_array, zip_members
 from harness.data import unpickle
 from harness.data.textfile import mistaken_for
 from harness.errors import BadInput
 
-#: What reading a zip raises where its bytes are not what they should be: the last three for a flag flipped in a header.
+#: What reading a zip raises where its bytes are not what they should be: from ValueError on for a flipped header.
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
     EOFError,
     ValueError,
+    OverflowError,
     NotImplementedError,
     RuntimeError,
 )
@@ -39,7 +39,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of ``path`` by name, in the file's order.
 
     Raises BadInput naming the file, and the array where it is one's fault: not there, not an .npz, damaged or cut
-    short, or holding Python objects.
+    short, unpacking to far more than it is (see ``harness.zip_members``), or holding Python objects.
     """
     return _read(path, objects=False)
 
@@ -60,9 +60,9 @@ def _read(path: Path, objects: bool) -> dict[str, NDArray[Any]]:
     name = ""
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                name = member.removesuffix(".npy")
-                arrays[name] = _array(archive.read(member), f"{path}, array {name!r}", objects)
+            for member in zip_members.listed(archive, path.stat().st_size, str(path)):
+                name = member.filename.removesuffix(".npy")
+                arrays[name] = _array(zip_members.read(archive, member), f"{path}, array {name!r}", objects)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
     except _UNREADABLE as error:
@@ -74,9 +74,7 @@ def _read(path: Path, objects: bool) -> dict[str, NDArray[Any]]:
 def _array(content: bytes, where: str, objects: bool) -> NDArray[Any]:
     stream = io.BytesIO(content)
     try:
-        version = npy.read_magic(stream)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        _, _, dtype = read_header(stream)
+        _, dtype = npy_array.read_header(stream)
         if dtype.hasobject and objects:
             return _object_array(unpickle.load(stream, where), where)
         if dtype.hasobject:
@@ -84,9 +82,8 @@ def _array(content: bytes, where: str, objects: bool) -> NDArray[Any]:
                 f"{where}: holds Python objects (a pickle), which could run code and are refused; nothing in it was"
                 " run. Save it again as plain float32 arrays, one a clip"
             )
-        stream.seek(0)
-        return npy.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError, OverflowError, MemoryError, tokenize.TokenError) as error:
+        return npy_array.parse(content)
+    except ValueError as error:
         raise BadInput(f"{where}: is not a whole .npy array ({error})") from error
 
 

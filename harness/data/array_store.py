@@ -18,9 +18,7 @@ import glob
 import hashlib
 import json
 import os
-import secrets
 import shutil
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Many
@@ -31,6 +29,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from harness.data import partial
 from harness.data.camera import Camera
 from harness.data.sequence import Dataset, Sequence
 from harness.data.skeleton import JOINT_COUNT
@@ -43,12 +42,14 @@ MANIFEST = "manifest.json"
 FORMAT = 2
 
 _FIELDS = ("keypoints", "confidence", "truth", "mm_per_pixel", "valid")
-_PARTIAL = ".partial"
-#: A partial store older than this belongs to a process that was killed, not to one that is writing.
+#: A partial store older than this is of a process that was killed, on whichever machine.
 _ABANDONED_S = 6 * 3600.0
 _CHUNK = 1 << 22
 #: What opening a store raises where it is not as it was written.
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
+_DAMAGED = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
+    SyntaxError,
+)  # fmt: skip
 
 
 def stored(
@@ -159,7 +160,7 @@ def _matching(places: Many[Path], origin: Mapping[str, Any]) -> Iterator[Path]:
         for store in sorted(place.glob(f"{glob.escape(origin['made_by'][1])}-*")):
             with contextlib.suppress(*_DAMAGED):
                 noted = json.loads((store / MANIFEST).read_text(encoding="utf-8"))
-                if store.suffix != _PARTIAL and all(noted[key] == origin[key] for key in compared):
+                if store.suffix != partial.ENDING and all(noted[key] == origin[key] for key in compared):
                     yield store
 
 
@@ -213,9 +214,9 @@ def _write_somewhere(dataset: Dataset, places: Iterable[Path], folder: str, orig
 
 def _write(dataset: Dataset, place: Path, folder: str, origin: Mapping[str, Any]) -> Path:
     place.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(place)
-    partial = place / f"{folder}.{secrets.token_hex(4)}{_PARTIAL}"
-    partial.mkdir()
+    partial.remove_abandoned(place, _ABANDONED_S)
+    written = place / partial.name(folder)
+    written.mkdir()
     line = ProgressLine(f"converting to {place / folder}, once")
     try:
         manifest = _manifest(dataset)
@@ -223,33 +224,25 @@ def _write(dataset: Dataset, place: Path, folder: str, origin: Mapping[str, Any]
         fields = [field for field in _FIELDS if any(getattr(sequence, field) is not None for sequence in sequences)]
         for done, field in enumerate(fields):
             line.update(done / len(fields))
-            manifest["arrays"][field] = _write_array(partial / f"{field}.npy", field, sequences)
+            manifest["arrays"][field] = _write_array(written / f"{field}.npy", field, sequences)
         line.update(1.0)
-        _write_manifest(partial, {**manifest, "seal": _seal(manifest), **origin})
-        return _put_in_place(partial, place / folder)
+        _write_manifest(written, {**manifest, "seal": _seal(manifest), **origin})
+        return _put_in_place(written, place / folder)
     finally:
         line.close()
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(written, ignore_errors=True)
 
 
-def _put_in_place(partial: Path, store: Path) -> Path:
+def _put_in_place(written: Path, store: Path) -> Path:
     try:
-        partial.rename(store)
+        written.rename(store)
     except OSError:
         # Another process was faster: a folder that is not empty is not replaced.
         if not os.path.exists(store):
             raise
         if _opened(store) is None:
-            partial.rename(store)
+            written.rename(store)
     return store
-
-
-def _remove_abandoned(place: Path) -> None:
-    for partial in place.glob(f"*{_PARTIAL}"):
-        # Another process may be clearing up as well.
-        with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_array(path: Path, field: str, sequences: Many[Sequence]) -> dict[str, Any]:
@@ -303,18 +296,20 @@ def _seal(manifest: Mapping[str, Any]) -> str:
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    partial = folder / f"{MANIFEST}.{secrets.token_hex(4)}{_PARTIAL}"
-    with partial.open("w", encoding="utf-8") as file:
+    written = folder / partial.name(MANIFEST)
+    with written.open("w", encoding="utf-8") as file:
         json.dump(manifest, file)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(folder / MANIFEST)
+    written.replace(folder / MANIFEST)
 
 
 def _read_manifest(store: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((store / MANIFEST).read_text(encoding="utf-8"))
     if manifest["seal"] != _seal(manifest):
         raise ValueError(f"{MANIFEST} is not as it was written")
+    if unknown := sorted(manifest["arrays"].keys() - set(_FIELDS)):
+        raise ValueError(f"{MANIFEST} names an array {unknown[0]!r}")
     return manifest
 
 
@@ -344,7 +339,7 @@ def _open(store: Path) -> Dataset:
 def _map(path: Path, entry: Mapping[str, Any]) -> NDArray[Any]:
     if path.stat().st_size != entry["bytes"]:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes of {entry['bytes']}")
-    return np.asarray(np.load(path, mmap_mode="r"))
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _camera(fields: dict[str, Any]) -> Camera:

@@ -26,6 +26,17 @@ Array = NDArray[Any]
 
 CHANNELS = ("xposition", "yposition", "zposition", "xrotation", "yrotation", "zrotation")
 
+#: More than any rig of body, hands and face; a chain of them fits into Python's stack.
+MOST_JOINTS = 500
+#: Joints without channels, End Sites for one, are at most this many times the channels.
+_STILL_JOINTS_PER_CHANNEL = 4
+
+_LONGEST_NAME = 200
+#: What a message quotes of a damaged file may be a line of megabytes.
+_LONGEST_MESSAGE = 400
+#: Of a number of frames; a file with more of them would not fit on a disk.
+_MOST_DIGITS = 15
+
 #: A frame time written with few digits is taken for the whole frame rate within this share of it.
 _FRAME_RATE_TOLERANCE = 1e-3
 
@@ -85,16 +96,20 @@ class Bvh:
 def read(path: Path) -> Bvh:
     """The BVH file ``path``.
 
-    Raises BadInput naming file and line, or file and frame, for anything that is not a whole BVH file of one figure.
+    Raises BadInput naming file and line, or file and frame, for anything that is not a whole BVH file of one figure, or
+    is of more joints than a figure has (MOST_JOINTS).
     """
     lines = read_text(path, "a BVH file").splitlines()
     motion = next((number for number, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
     joints = _Hierarchy(path, lines[:motion]).read()
+    channels = sum(len(joint.channels) for joint in joints)
+    if len(joints) > _STILL_JOINTS_PER_CHANNEL * (channels + 1):
+        raise BadInput(f"{path}: {len(joints)} joints have {channels} channels; is it the motion of a figure?")
     if motion is None:
         raise BadInput(f"{path}: has no MOTION section; is the file cut short?")
     rows = [line.split() for line in lines[motion + 1 :] if line.strip()]
     frames, frame_time_s = _motion_header(path, rows)
-    values = _frame_values(path, rows[2:], frames, sum(len(joint.channels) for joint in joints))
+    values = _frame_values(path, rows[2:], frames, channels)
     return Bvh(path, joints, values, frame_time_s)
 
 
@@ -146,6 +161,8 @@ class _Hierarchy:
         self._expect("OFFSET")
         offset = np.array([self._number("an offset") for _ in range(3)])
         index = len(self._joints)
+        if index == MOST_JOINTS:
+            self._fail(f"more than {MOST_JOINTS} joints; is it the motion of a figure?")
         self._joints.append(Joint(name, parent, offset, self._channels()))
         while (word := self._next(f"the closing brace of {name}")) != "}":
             if word.upper() == "JOINT":
@@ -163,17 +180,24 @@ class _Hierarchy:
             words.append(word)
             if word == "}" or word.upper() in ("OFFSET", "CHANNELS", "JOINT"):
                 self._fail(f"found {word!r} where the opening brace of a joint should come")
-        return " ".join(words)
+        name = " ".join(words)
+        if len(name) > _LONGEST_NAME:
+            self._fail(f"a name of {len(name)} letters")
+        return name
 
     def _channels(self) -> tuple[str, ...]:
         if self._at == len(self._words) or self._words[self._at][0].upper() != "CHANNELS":
             return ()
         self._expect("CHANNELS")
         count = self._number("a number of channels")
+        if count not in range(len(CHANNELS) + 1):
+            self._fail(f"{count:g} channels; expected 0 to {len(CHANNELS)}")
         channels = tuple(self._next("a channel").lower() for _ in range(int(count)))
         for channel in channels:
             if channel not in CHANNELS:
                 self._fail(f"unknown channel {channel!r}; expected {int(count)} of Xposition ... Zrotation")
+        if len(set(channels)) < len(channels):
+            self._fail(f"a channel is named twice: {' '.join(channels)}")
         return channels
 
     def _number(self, what: str) -> float:
@@ -196,19 +220,23 @@ class _Hierarchy:
 
     def _fail(self, what: str) -> NoReturn:
         line = self._words[self._at - 1][1] if self._words else 1
-        raise BadInput(f"{self._path}, line {line}: {what}")
+        raise BadInput(f"{self._path}, line {line}: {what[:_LONGEST_MESSAGE]}")
 
 
 def _motion_header(path: Path, rows: list[list[str]]) -> tuple[int, float]:
     """Number of frames and seconds between them, from the two rows before the frames."""
     frames = rows[0][-1] if rows and rows[0][0].lower().startswith("frames") else ""
-    if not frames.isdecimal() or int(frames) < 1:
-        raise BadInput(f"{path}: 'Frames: N' with N at least 1 should come after MOTION; found {rows[:1]}")
+    if not frames.isdecimal() or len(frames) > _MOST_DIGITS or int(frames) < 1:
+        raise BadInput(f"{path}: 'Frames: N' with N at least 1 should come after MOTION; found {_shown(rows[:1])}")
     step = rows[1][-1] if len(rows) > 1 and rows[1][0].lower() == "frame" else ""
     frame_time_s = _finite(step)
     if frame_time_s is None or frame_time_s <= 0:
-        raise BadInput(f"{path}: 'Frame Time: S' with S above 0 should come after Frames; found {rows[1:2]}")
+        raise BadInput(f"{path}: 'Frame Time: S' with S above 0 should come after Frames; found {_shown(rows[1:2])}")
     return int(frames), frame_time_s
+
+
+def _shown(rows: list[list[str]]) -> str:
+    return repr(" ".join(" ".join(row) for row in rows)[:80])
 
 
 def _frame_values(path: Path, rows: list[list[str]], frames: int, channels: int) -> Array:
@@ -227,7 +255,7 @@ def _numbers(path: Path, frame: int, row: list[str]) -> list[float]:
         values = []
     if not values or not all(map(math.isfinite, values)):
         wrong = next(word for word in row if _finite(word) is None)
-        raise BadInput(f"{path}, frame {frame} (from 0): {wrong!r} is not a number")
+        raise BadInput(f"{path}, frame {frame} (from 0): {wrong[:80]!r} is not a number")
     return values
 
 

@@ -6,11 +6,8 @@ so that a kill leaves the old file or the new one, never a part.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import secrets
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data import partial
 from harness.data.archive import read_arrays
 from harness.errors import BadInput
 
 Arrays = Mapping[str, NDArray[Any]]
 
 _SEAL = "sha256"
-_PARTIAL = ".partial"
-#: A partial file older than this belongs to a process that was killed, not to one that is writing.
+#: A partial file older than this is of a process that was killed, on whichever machine.
 _ABANDONED_S = 3600.0
 
 
@@ -71,23 +68,15 @@ def _unsealed(path: Path) -> Arrays:
 
 def _write(path: Path, arrays: Arrays) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path.parent)
+    partial.remove_abandoned(path.parent, _ABANDONED_S)
     sealed: dict[str, Any] = {**arrays, _SEAL: np.array(_seal(arrays))}
-    partial = path.with_name(f"{path.stem}.{secrets.token_hex(4)}{_PARTIAL}")
+    written = path.with_name(partial.name(path.stem))
     try:
-        with partial.open("xb") as file:
+        with written.open("xb") as file:
             np.savez(file, **sealed)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        os.replace(written, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
         raise
-
-
-def _remove_abandoned(folder: Path) -> None:
-    for partial in folder.glob(f"*{_PARTIAL}"):
-        # Another process may be clearing up as well.
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - partial.stat().st_mtime > _ABANDONED_S:
-                partial.unlink()

@@ -136,8 +136,10 @@ def _frame_rate(folder: Path) -> tuple[float, list[str]]:
         return FPS, [f"no motion.json beside the archives: {FPS:g} fps assumed"]
     try:
         fps = float(json.loads(description.read_text(encoding="utf-8"))["fps"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInput(f'{description}: cannot read "fps" ({error!r}); expected a JSON object with a number') from error
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise BadInput(
+            f'{description}: cannot read "fps" ({error!r:.200}); expected a JSON object with a number'
+        ) from error
     if not (math.isfinite(fps) and fps > 0):
         raise BadInput(f"{description}: {fps} fps; expected a positive number")
     return fps, [] if fps == FPS else [f"{fps:g} fps, by motion.json"]

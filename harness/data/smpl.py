@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import npy_array
 from harness.data import soundness, unpickle
 from harness.data.archive import read_objects
 from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES, LEFT, RIGHT
@@ -40,6 +41,8 @@ JOINTS: tuple[str, ...] = (
 BETAS = 10
 #: Nine entries of each joint's rotation but the pelvis's.
 _POSE_TERMS = 9 * (len(JOINTS) - 1)
+#: Elements of a sparse matrix that is made dense: 24 joints' regressor of a body with 40 times SMPL's vertices.
+_LARGEST_DENSE = 24 * 6890 * 40
 #: Frames at a time: bounds what is held at once to some ten megabytes.
 _CHUNK_FRAMES = 512
 
@@ -85,7 +88,7 @@ def _reconstructed(kept: Any, *arguments: Any) -> Any:
     """In place of copy_reg._reconstructor, by which protocols 0 and 1 make objects."""
     if isinstance(kept, type) and issubclass(kept, _Kept):
         return kept()
-    raise TypeError(f"{kept!r} is not to be made")
+    raise TypeError(f"an object of {type(kept).__name__} is not to be made")
 
 
 STAND_INS: unpickle.StandIns = {
@@ -290,15 +293,14 @@ def _parents(table: Array, where: str) -> tuple[int, ...]:
 
 def _read_npy(path: Path) -> Array:
     try:
-        with path.open("rb") as file:
-            head = file.read(64)
-        array: Array = np.load(path, allow_pickle=False)
+        content = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError) as error:
-        mistaken = "" if head.startswith(b"\x93NUMPY") else mistaken_for(head)
-        raise BadInput(f"{path}: is no whole .npy array but {mistaken or 'damaged or cut short'}") from error
-    return array
+    try:
+        return npy_array.parse(content)
+    except ValueError as error:
+        mistaken = "" if content.startswith(b"\x93NUMPY") else mistaken_for(content[:64])
+        raise BadInput(f"{path}: is no whole .npy array but {mistaken or 'damaged or cut short'} ({error})") from error
 
 
 def _array(value: Any, where: str) -> Any:
@@ -313,7 +315,7 @@ def _array(value: Any, where: str) -> Any:
             return np.ravel(_array(state["a"], where))[state["idxs"]].reshape(state["preferred_shape"])
         if isinstance(value, (_SparseColumns, _SparseRows)):
             return _dense(state, by_column=isinstance(value, _SparseColumns))
-    except (KeyError, TypeError, ValueError, IndexError, MemoryError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, MemoryError, OverflowError) as error:
         raise BadInput(f"{where}: cannot be made an array ({type(error).__name__}: {error}); {_CONVERT}") from error
     raise BadInput(f"{where}: is an expression of chumpy that is not worked out; {_CONVERT}")
 
@@ -324,6 +326,8 @@ _CONVERT = "save the model as .npz of plain arrays (the package smplx has a tool
 def _dense(state: Mapping[str, Any], by_column: bool) -> Array:
     shape = tuple(state["_shape"] if "_shape" in state else state["shape"])
     majors, minors = shape[::-1] if by_column else shape
+    if majors * minors > _LARGEST_DENSE:
+        raise ValueError(f"a matrix of shape {(majors, minors)}")
     dense = np.zeros((majors, minors))
     major = np.repeat(np.arange(majors), np.diff(state["indptr"]))
     np.add.at(dense, (major, state["indices"]), state["data"])

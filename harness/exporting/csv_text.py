@@ -1,6 +1,7 @@
 """A sheet as CSV (RFC 4180, with line feeds): UTF-8, one heading, nothing for null and ``""`` for an empty text.
 
-Numbers are written so that reading them gives the same 64-bit number; truth values are ``true`` and ``false``.
+Numbers are written so that reading them gives the same 64-bit number; truth values are ``true`` and ``false``. A text
+that a spreadsheet would take for a formula begins with an apostrophe here; JSON lines and Parquet have it as it is.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.exporting.sheet import Sheet
+from harness.spreadsheet import inert
 from harness.store.schema import NUMBER, TEXT, YES_NO
 
 _QUOTED = (",", '"', "\n", "\r")
@@ -32,5 +34,6 @@ def _cell(value: Any, kind: str) -> str:
 
 
 def _text(text: str) -> str:
+    text = inert(text)
     is_plain = text and not any(mark in text for mark in _QUOTED) and text == text.strip()
     return text if is_plain else '"' + text.replace('"', '""') + '"'

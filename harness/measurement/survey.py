@@ -6,20 +6,17 @@ inside the intervals. A row that is stored is not measured again, so that the sa
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
-import signal
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import environment, lock, models, source_code
+from harness import environment, lock, models, source_code, termination
 from harness.errors import Interrupted
 from harness.measurement import fresh_process, largest_batch, memory, worker
 from harness.measurement.fresh_process import Result, Task
@@ -86,7 +83,7 @@ def measure(
     request = request.resolved()
     store = Store(results, MEASUREMENTS)
     store.preflight()
-    with lock.held(results / "measurements.lock", f"{store.path}"), _terminable():
+    with lock.held(results / "measurements.lock", f"{store.path}"), termination.as_interrupt():
         survey = Survey(request, store, say, run_task or in_fresh_processes(request), environment_of or Environments())
         try:
             return survey.measure()
@@ -102,23 +99,6 @@ def in_fresh_processes(request: Request) -> RunTask:
     """Each task in a process of its own, which is ended after the request's timeout."""
     timeout_s = request.timeout_s or 0.0
     return lambda task: fresh_process.call(worker.run, task, timeout_s=timeout_s, preload=worker.PRELOAD)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends a survey as Ctrl-C does. Python delivers signals to the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class Environments:

@@ -113,7 +113,11 @@ def _training(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
 
 def _evaluation(run: Record, trained: str | None) -> str:
     config = run["config"]
-    source = ["--run", trained] if trained else ["--model", config["model"], "--weights", run["weights"]["path"]]
+    model = ["--model", config["model"]]
+    # What is not the harness's own is imported only where it is named.
+    source = ["--run", trained, *(model if ":" in config["model"] else [])] if trained else [
+        *model, "--weights", run["weights"]["path"],
+    ]  # fmt: skip
     # Left out, these would be those of the run or of the published model, which may be others.
     words = ["harness", "evaluate", *source, *_data(config), "--data-seed", config.get("data_seed", 0)]
     words += ["--frames", config["frames"], "--in-channels", config["in_channels"], *_options(config)]

@@ -24,6 +24,7 @@ from harness.measurement.point import AUTO
 from harness.measurement.samples import STABLE
 from harness.quantity import MISSING, prefixed, speed
 from harness.reporting.grid import Grid, Heading, wrapped
+from harness.spreadsheet import inert
 from harness.store.schema import Record
 
 CONVENTION = (
@@ -92,7 +93,7 @@ def csv(rows: Iterable[Record], table: str = "points", *, minimum: int | None = 
     written = io.StringIO()
     writer = csv_format.DictWriter(written, list(entries[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(entries)
+    writer.writerows({name: inert(value) for name, value in entry.items()} for entry in entries)
     return written.getvalue()
 
 

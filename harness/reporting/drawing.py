@@ -9,6 +9,7 @@ from functools import cached_property
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from harness.printable import printable
 from harness.reporting import palette
 from harness.reporting.figure import to_png, to_svg
 
@@ -60,7 +61,7 @@ class Drawing:
         _, root, inside = re.split(r"(<svg [^>]*>)", source, maxsplit=1)
         (box,) = re.findall(r'viewBox="([^"]*)"', root)
         opening = f'<svg role="img" viewBox="{box}"'
-        return Markup(f'{opening} aria-label="{escape(self.says)}">{inside}')
+        return Markup(f'{opening} aria-label="{escape(printable(self.says))}">{inside}')
 
     def _with_own_names(self, source: str) -> str:
         """Identifiers that something refers to, numbered behind the prefix; the others are left out."""

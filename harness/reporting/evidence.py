@@ -13,6 +13,7 @@ from harness.complexity.summary import Summary, summarise
 from harness.errors import BadInput
 from harness.store import traces
 from harness.store.measurement import MEASUREMENTS
+from harness.store.run_file import run_file
 from harness.store.schema import Record, look_up
 from harness.store.store import Store
 from harness.traces import Traces
@@ -70,11 +71,12 @@ class Evidence:
         is not the one that was recorded: ``damaged`` says so then.
         """
         path, sha256 = look_up(record, "traces.path"), look_up(record, "traces.sha256")
-        if not path or not (self.folder / path).is_file():
+        if not path:
             return None
         if path not in self._read:
             try:
-                self._read[path] = traces.load(self.folder / path, sha256)
+                file = run_file(self.folder, path)
+                self._read[path] = traces.load(file, sha256) if file.is_file() else None
             except BadInput as error:
                 # A report is worth having without the pictures of one run.
                 self._read[path], self.damaged[path] = None, str(error)

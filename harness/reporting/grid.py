@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.printable import printable
+
 WIDTH = 120
 #: Narrower than this the first column does not get, however much the others need.
 _NARROWEST = 12
@@ -93,7 +95,7 @@ def code(text: str) -> str:
     runs = re.findall(r"`+", text)
     fence = "`" * (1 + max(map(len, runs), default=0))
     pad = " " if runs else ""
-    return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}"
+    return f"{fence}{pad}{printable(' '.join(text.split()))}{pad}{fence}"
 
 
 def _listed(notes: Sequence[str]) -> list[str]:
@@ -109,7 +111,8 @@ _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
 def _escaped(cell: str) -> str:
-    return " ".join(_ENTITY.sub("&amp;", _MARKUP.sub(r"\\\g<0>", cell)).replace("<", "&lt;").split())
+    plain = " ".join(cell.split())
+    return _ENTITY.sub("&amp;", _MARKUP.sub(r"\\\g<0>", printable(plain))).replace("<", "&lt;")
 
 
 def _piped(cells: Iterable[str]) -> str:

@@ -80,7 +80,7 @@ def as_json(pair: Pair, worth_having_mm: float) -> str:
             for one in pair.actions
         ],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return json.dumps(content, indent=2)
 
 
 def _protocol(pair: Pair) -> str:

@@ -55,7 +55,7 @@ def as_json(found: Regression, limits: Limits) -> str:
         "only_base": list(found.only_base),
         "only_new": list(found.only_new),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return json.dumps(content, indent=2)
 
 
 def _limits(limits: Limits) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.printable import printable
 from harness.reporting.page import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -21,6 +22,7 @@ def render(page: Page) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -29,6 +31,11 @@ def render(page: Page) -> str:
     return environment.get_template("report.html").render(
         page=page, css=_read(_STYLE), scripts=scripts, policy=_policy(scripts)
     )
+
+
+def _shown(value: object) -> object:
+    """What stands in the place of an expression: text without characters that steer whatever shows it."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _read(name: str) -> Markup:

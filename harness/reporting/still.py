@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from harness.data.skeleton import BONES
+from harness.printable import printable
 from harness.quantity import NO_BREAK
 from harness.reporting.viewer import SIDES, Shown, frame_errors_mm, label
 from harness.traces import Excerpt, Reason
@@ -77,7 +78,9 @@ def _still(shown: Shown, excerpt: Excerpt) -> Still:
 
 def _drawn(truth: Array, prediction: Array, window: _Window, caption: str) -> Markup:
     """(K, 17, 2) truth and prediction, every pose in a picture of its own that cuts off what leaves it."""
-    parts = [f'<svg role="img" viewBox="0 0 {_WIDTH * len(truth):g} {_HEIGHT:g}" aria-label="{escape(caption)}">']
+    parts = [
+        f'<svg role="img" viewBox="0 0 {_WIDTH * len(truth):g} {_HEIGHT:g}" aria-label="{escape(printable(caption))}">'
+    ]
     for place, poses in enumerate(zip(truth, prediction, strict=True)):
         box = f"{place * _WIDTH:g} 0 {_WIDTH:g} {_HEIGHT:g}"
         parts.append(f'<svg x="{place * _WIDTH:g}" width="{_WIDTH:g}" height="{_HEIGHT:g}" viewBox="{box}">')

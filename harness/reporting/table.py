@@ -30,6 +30,7 @@ from harness.quantity import (
 from harness.reporting import latex as tex
 from harness.reporting.cautions import cautions
 from harness.reporting.grid import Grid, Heading, bullets, code, wrapped
+from harness.spreadsheet import inert
 from harness.store.schema import look_up
 
 #: Names in a record and in a table of the guesses that learn nothing from a network.
@@ -228,9 +229,10 @@ class Table:
         return self._cells(self.columns)
 
     def frame(self) -> pd.DataFrame:
-        """The raw figures."""
+        """The raw figures, and texts that no spreadsheet takes for formulas."""
         whole = dict.fromkeys(("rank", "frames", "seeds", "takes", "params_total"), "Int64")
-        return pd.DataFrame([asdict(row) for row in self.rows]).astype(whole)
+        rows = [{name: inert(value) for name, value in asdict(row).items()} for row in self.rows]
+        return pd.DataFrame(rows).astype(whole)
 
     def to_text(self) -> str:
         """For a terminal of 120 columns, so without the lesser ones."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import tempfile
 import warnings
@@ -139,9 +140,17 @@ class Store:
 
     def _record(self, text: bytes, where: str) -> Record:
         try:
-            record = json.loads(text.decode(), parse_constant=lambda constant: _refuse(where, constant))
+            record = json.loads(
+                text.decode(),
+                parse_constant=lambda constant: _refuse(where, constant),
+                parse_float=lambda number: _finite(where, number),
+            )
         except UnicodeDecodeError as error:
             raise BadInput(f"{where}, byte {error.start} of it: not UTF-8. Mend or remove that line") from error
+        except json.JSONDecodeError:
+            raise
+        except (ValueError, RecursionError) as error:  # a whole number of thousands of digits; lists in lists in lists
+            raise BadInput(f"{where} is no record: {error}. Mend or remove that line") from error
         if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
             raise BadInput(f"{where} is no record: it has no schema version")
         if record["schema"] > self.schema.version:
@@ -161,6 +170,14 @@ def _ends_torn(handle: int) -> bool:
 
 def _refuse(where: str, constant: str) -> None:
     raise BadInput(f"{where} holds {constant}, which is neither JSON nor a figure")
+
+
+def _finite(where: str, number: str) -> float:
+    """JSON allows 1e999, which no float holds."""
+    value = float(number)
+    if not math.isfinite(value):
+        _refuse(where, number[:40])
+    return value
 
 
 def _reason(error: OSError, path: Path) -> str:

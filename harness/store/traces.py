@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import atomic_file
+from harness import atomic_file, npy_array, zip_members
 from harness.errors import BadInput
 from harness.traces import ErrorCurve, Excerpt, Reason, Traces
 
@@ -30,6 +33,8 @@ FILE_NAME = "traces.npz"
 #: Finest step of a stored coordinate; a pose that reaches beyond 3.2 m takes a coarser one.
 UNIT_MM = 0.1
 NONE, _LARGEST = -32768, 32767
+#: Shape of one value of what is stored one after the other.
+_ONE_SHAPES: Mapping[str, tuple[int, ...]] = {"curve_p1_mm": (), "truth": (17, 3), "prediction": (17, 3)}
 
 
 def save(path: Path, traces: Traces) -> str:
@@ -42,7 +47,11 @@ def save(path: Path, traces: Traces) -> str:
 
 
 def load(path: Path, sha256: str | None = None) -> Traces:
-    """The traces in ``path``. Raises BadInput where they cannot be read, or are not those of ``sha256``."""
+    """The traces in ``path``.
+
+    Raises BadInput where they cannot be read, are not those of ``sha256``, unpack to far more than the file is, or
+    are not in order: other lengths or shapes than the module says, or a reason unknown.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -50,11 +59,20 @@ def load(path: Path, sha256: str | None = None) -> Traces:
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise BadInput(f"{path} is damaged or of another run: its sha256 is not the recorded {sha256[:12]}…")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return _traces(dict(arrays))
+        return _traces(_unpacked(content, str(path)))
+    except BadInput:
+        raise
     except Exception as error:
         # Of a zip of arrays anything may be wrong, and zlib, tokenize and numpy each have errors of their own.
         raise BadInput(f"{path} holds no traces of a run: {error}") from error
+
+
+def _unpacked(content: bytes, where: str) -> dict[str, NDArray[Any]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {
+            member.filename.removesuffix(".npy"): npy_array.parse(zip_members.read(archive, member))
+            for member in zip_members.listed(archive, len(content), where)
+        }
 
 
 def _arrays(traces: Traces) -> dict[str, NDArray[Any]]:
@@ -95,6 +113,7 @@ def whole(poses_mm: NDArray[np.float32], unit_mm: float) -> NDArray[np.int16]:
 
 
 def _traces(arrays: dict[str, NDArray[Any]]) -> Traces:
+    _require_order(arrays)
     curves = [
         ErrorCurve(str(sequence), str(take), str(action), float(step_s), values)
         for sequence, take, action, step_s, values in zip(
@@ -117,6 +136,25 @@ def _traces(arrays: dict[str, NDArray[Any]]) -> Traces:
         )
     ]  # fmt: skip
     return Traces(tuple(curves), tuple(excerpts))
+
+
+def _require_order(arrays: dict[str, NDArray[Any]]) -> None:
+    """Raises ValueError where the arrays cannot be cut into curves and excerpts as they say."""
+    for ends, *joined in (("curve_end", "curve_p1_mm"), ("excerpt_end", "truth", "prediction")):
+        last = arrays[ends].tolist()
+        if any(end < start for start, end in itertools.pairwise([0, *last])):
+            raise ValueError(f"{ends} does not rise")
+        for name in joined:
+            shape, length = arrays[name].shape, last[-1] if last else 0
+            if shape != (length, *_ONE_SHAPES[name]):
+                raise ValueError(f"{name} has shape {shape}; expected {(length, *_ONE_SHAPES[name])}")
+    if any(not 0 <= index < len(arrays["sequence"]) for index in arrays["excerpt"].tolist()):
+        raise ValueError("an excerpt is of a sequence that is not there")
+    if unknown := set(arrays["excerpt_reason"].tolist()) - set(get_args(Reason)):
+        raise ValueError(f"unknown reason {unknown.pop()!r}")
+    for name in ("step_s", "start_s", "fps", "unit_mm"):
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} is not finite")
 
 
 def _pieces(joined: NDArray[np.float32], ends: NDArray[np.int64]) -> list[NDArray[np.float32]]:

@@ -22,6 +22,7 @@ from harness.errors import BadInput
 POINTER = "checkpoint.json"
 FINAL = "weights.pt"
 DIAGNOSIS = "diagnostic.pt"
+_REMEDY = "Restore it, or start the run afresh with --again"
 
 
 def save(folder: Path, step: int, content: Mapping[str, Any]) -> None:
@@ -40,11 +41,14 @@ def load(folder: Path) -> dict[str, Any] | None:
     pointer_path = folder / POINTER
     if not pointer_path.is_file():
         return None
-    pointer = json.loads(pointer_path.read_text())
-    path = folder / pointer["file"]
-    if not path.is_file() or (found := file_digest(path)) != pointer["sha256"]:
-        state = f"its sha256 is {found[:12]}…, expected {pointer['sha256'][:12]}…" if path.is_file() else "it is gone"
-        raise BadInput(f"checkpoint {path} is damaged: {state}. Restore it, or start the run afresh with --again")
+    try:
+        pointer = json.loads(pointer_path.read_text())
+        path, wanted = folder / pointer["file"], str(pointer["sha256"])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise BadInput(f"checkpoint {pointer_path} is damaged: it names no file and sha256. {_REMEDY}") from error
+    if not path.is_file() or (found := file_digest(path)) != wanted:
+        state = f"its sha256 is {found[:12]}…, expected {wanted[:12]}…" if path.is_file() else "it is gone"
+        raise BadInput(f"checkpoint {path} is damaged: {state}. {_REMEDY}")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.errors import BadInput, Interrupted, RunFailed
+from harness.errors import BadInput, Interrupted, RunFailed, is_out_of_memory
 from harness.training import checkpoint, losses
 from harness.training.activation_checkpointing import recomputing
 from harness.training.batches import Batch
@@ -243,15 +243,24 @@ def _restore(model: nn.Module, optimizer: torch.optim.Optimizer, training: Train
         np.random.seed(training.seed)  # noqa: NPY002
         random.seed(training.seed)
         return Progress()
-    if found["data_digest"] != training.data_digest:
+    if found.get("data_digest") != training.data_digest:
         raise BadInput(
             f"the checkpoint in {training.folder} was made on other data than there is now; restore the data, "
             "or start afresh with --again"
         )
-    model.load_state_dict(found["model"])
-    optimizer.load_state_dict(found["optimizer"])
-    set_random_state(found["random"])
-    return Progress(**found["progress"])
+    try:
+        model.load_state_dict(found["model"])
+        optimizer.load_state_dict(found["optimizer"])
+        set_random_state(found["random"])
+        return Progress(**found["progress"])
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        why = str(error).strip().partition("\n")[0]
+        raise BadInput(
+            f"the checkpoint in {training.folder} was made by another version of the model or the harness ({why}); go "
+            "on with that version, or start afresh with --again"
+        ) from error
 
 
 def random_state() -> dict[str, Any]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import warnings
 
 import torch
 from torch import Tensor
 
 MAX_STATES = 256
-_REMEDY = "pip install --no-build-isolation 'pose-lifting-harness[cuda]' on a machine with a CUDA GPU and compiler."
+_REMEDY = "pip install --no-build-isolation mamba-ssm causal-conv1d, on a machine with a CUDA GPU and compiler."
+#: Threads add into the gradients of A, B and C as they come (atomicAdd in selective_scan_bwd_kernel.cuh).
+_NOT_DETERMINISTIC = "mamba-ssm's backward pass does not have a deterministic implementation; use backend='chunked'"
 
 
 @functools.cache
@@ -40,9 +43,14 @@ def selective_scan(
     delta_bias: Tensor | None,
     delta_softplus: bool,
 ) -> Tensor:
-    """Shapes as in :func:`posemamba.scan.selective_scan`. Raises ValueError for more than 256 states."""
+    """Shapes as in :func:`posemamba.scan.selective_scan`. Raises ValueError for more than 256 states.
+
+    Warns, as torch's own operators do, where deterministic algorithms are asked for and a gradient may be wanted.
+    """
     if A.shape[1] > MAX_STATES:
         raise ValueError(f"mamba-ssm has at most {MAX_STATES} states, A has {A.shape[1]}; use backend='chunked'.")
+    if torch.are_deterministic_algorithms_enabled() and torch.is_grad_enabled():
+        warnings.warn(_NOT_DETERMINISTIC, stacklevel=2)
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
     y: Tensor = selective_scan_fn(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,34 @@ def test_a_record_is_kept_in_any_case(error: Exception | None, status: str) -> N
     (kept,) = store.records
     assert (kept["status"], kept["found"], kept.get("error")) == (status, "something", error and "boom")
     assert kept["finished"] <= recorded_run.now()
+
+
+@pytest.mark.parametrize(
+    ("before", "error", "statuses"),
+    [
+        ("ok", ValueError("boom"), []),
+        ("ok", KeyboardInterrupt(), []),
+        ("ok", None, ["ok"]),
+        ("failed", ValueError("boom"), ["failed"]),
+        ("interrupted", None, ["ok"]),
+    ],
+)
+def test_a_repetition_that_fails_does_not_replace_what_is_finished(
+    before: str, error: BaseException | None, statuses: list[str]
+) -> None:
+    store = Kept()
+    passed_on = pytest.raises(type(error)) if error else contextlib.nullcontext()
+    with passed_on, recorded_run.recording({"status": "failed"}, store, {"status": before}):  # type: ignore[arg-type]
+        if error:
+            raise error
+    assert [record["status"] for record in store.records] == statuses
+
+
+def test_sigterm_is_recorded_as_an_interruption() -> None:
+    store = Kept()
+    with pytest.raises(KeyboardInterrupt), recorded_run.recording({"status": "failed"}, store):  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert [record["status"] for record in store.records] == ["interrupted"]
 
 
 def test_weights_are_named_from_the_results_folder(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_several_values_after_one_flag() -> None:
 def test_an_unexpected_error_is_one_line_and_ends_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def crash(self: Store) -> None:
+    def crash(self: Store, skip_bad: bool = False) -> None:
         raise RuntimeError("boom")
 
     monkeypatch.setattr(Store, "latest", crash)
@@ -244,5 +244,6 @@ def test_a_run_whose_model_cannot_do_sixteen_bits_is_not_scored_in_them(
     assert code == 0, err
     (trained,) = Store(tmp_path).latest()
     words = ["evaluate", "--run", trained["id"], "--precision", "bf16", *common]
-    require_refused(words, "half_refusing cannot be run in it on cpu", capsys)
+    named = [*words, "--model", "tests.harness.measurement.lifters:half_refusing"]
+    require_refused(named, "half_refusing cannot be run in it on cpu", capsys)
     assert Store(tmp_path).latest() == [trained]

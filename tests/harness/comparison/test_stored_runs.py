@@ -70,3 +70,16 @@ def test_a_line_that_was_cut_short_is_said_plainly(tmp_path: Path) -> None:
 def test_nothing_stored(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"nothing is stored yet in .*start with: harness run"):
         stored_runs(tmp_path, print)
+
+
+def test_what_cannot_be_relied_on_is_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
+    sound, spoiled = records.record("posemamba-s"), records.record()
+    del spoiled["config"]["frames"]
+    said: list[str] = []
+    assert [run["id"] for run in stored_runs(stored(tmp_path, sound, spoiled), said.append, True)] == [sound["id"]]
+    assert len(said) == 1
+    assert f"left out: {tmp_path / 'records.jsonl'}: record '{spoiled['id']}' has no config.frames" in said[0]
+    with pytest.raises(BadInput, match="or leave such lines out with --skip-bad"):
+        stored_runs(tmp_path, said.append)
+    with pytest.raises(BadInput, match="nothing is stored yet"):
+        stored_runs(stored(tmp_path, spoiled), said.append, True)

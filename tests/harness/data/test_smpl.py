@@ -269,5 +269,5 @@ def test_what_copy_reg_may_make_is_inert(tmp_path: Path) -> None:
     path.write_bytes(
         b"\x80\x02}U\nv_templateccopy_reg\n_reconstructor\nc__builtin__\nset\nc__builtin__\nobject\nN\x87Rs."
     )
-    with pytest.raises(BadInput, match=r"SMPL_MALE.pkl: .*<class 'set'> is not to be made"):
+    with pytest.raises(BadInput, match=r"SMPL_MALE.pkl: .*an object of function is not to be made"):
         read_model(path)

@@ -201,7 +201,7 @@ def test_processes_that_append_at_once_do_not_mix_their_lines(tmp_path: Path) ->
         "from harness.store import store\n"
         "store.os.fsync = lambda handle: None  # the disk's speed is not what is tested\n"
         "config = {'model': 'm' * 3000, 'frames': 9, 'in_channels': 2}\n"
-        "for number in range(400):\n"
+        "for number in range(2000):\n"
         "    store.Store(sys.argv[1]).append({'id': f'{sys.argv[2]}-{number}', 'status': 'ok', 'config': config})\n"
     )
     writers = [
@@ -212,4 +212,4 @@ def test_processes_that_append_at_once_do_not_mix_their_lines(tmp_path: Path) ->
         # A writer may have looked while another's line was half on its way, and have marked nothing.
         warnings.simplefilter("ignore")
         found = ids(Store(tmp_path))
-    assert sorted(found) == sorted(f"{name}-{number}" for name in range(4) for number in range(400))
+    assert sorted(found) == sorted(f"{name}-{number}" for name in range(4) for number in range(2000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -60,6 +61,22 @@ def test_skip_and_bias_may_be_absent(calls: list[dict[str, Any]]) -> None:
     mamba_ssm.selective_scan(*tensors, None, None, False)
     assert calls[0]["D"] is None
     assert calls[0]["delta_bias"] is None
+
+
+@pytest.mark.usefixtures("calls")
+def test_gradients_that_are_not_deterministic_are_warned_of_where_they_are_wanted_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tensors = random_inputs(1, 1, 2, 3, 9, torch.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: False)
+        mamba_ssm.selective_scan(*tensors, True)
+        monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+        with torch.no_grad():
+            mamba_ssm.selective_scan(*tensors, True)
+    with pytest.warns(UserWarning, match="backward pass does not have a deterministic implementation"):
+        mamba_ssm.selective_scan(*tensors, True)
 
 
 def test_too_many_states_are_refused(calls: list[dict[str, Any]]) -> None:

@@ -1,0 +1,85 @@
+"""Faults to be injected into a process before a command runs in it. Nothing is put back: the process ends with it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.progress import ProgressLine
+
+#: The first bytes of every stored record.
+_RECORD = b'{"schema":'
+
+
+def die() -> None:
+    """As ``kill -9`` has it: nothing is cleaned up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at_replacement(name: str, when: str) -> None:
+    """Die before or after a file of this name is put in place."""
+    replace = os.replace
+
+    def dying(source: Any, target: Any) -> None:
+        here = Path(target).name == name
+        if here and when == "before":
+            die()
+        replace(source, target)
+        if here and when == "after":
+            die()
+
+    os.replace = dying
+
+
+def kill_in_append(share: float) -> None:
+    """Die when this share of a record's bytes has been written."""
+    write = os.write
+
+    def dying(handle: int, content: bytes) -> int:
+        if bytes(content[: len(_RECORD)]) != _RECORD:
+            return write(handle, content)
+        write(handle, content[: int(share * len(content))])
+        die()
+        return 0
+
+    os.write = dying
+
+
+def signals_at(text: str, numbers: Sequence[int]) -> None:
+    """These signals, when a line of progress has ``text`` in its title or its detail."""
+    update, left = ProgressLine.update, list(numbers)
+
+    def interrupted(line: ProgressLine, share: float, detail: str = "") -> None:
+        while left and (line._title.startswith(text) or detail.startswith(text)):
+            os.kill(os.getpid(), left.pop(0))
+        update(line, share, detail)
+
+    ProgressLine.update = interrupted  # type: ignore[method-assign]
+
+
+def small_disk(most_bytes: int) -> None:
+    """No file may grow beyond this: what a full disk looks like. Python ignores SIGXFSZ by itself."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+
+def little_memory(more_bytes: int) -> None:
+    """The process may take so much beyond what it has."""
+    held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (held + more_bytes, held + more_bytes))
+
+
+def another_device_everywhere() -> None:
+    """Every folder is a file system of its own: nothing can be renamed from one to another."""
+    replace = os.replace
+
+    def bounded(source: Any, target: Any) -> None:
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source), None, str(target))
+        replace(source, target)
+
+    os.replace = bounded
