@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,13 +52,18 @@ def made_in(
     run = ["run", "--model", life.HERE + "plain", *life.TINY, "--steps", "3", "--results", "Ergebnisse ☃ 1"]
     run[run.index(life.DATA)] = f"motion:{data.name}"
     report = ["compare", "report", "--results", report_of or "Ergebnisse ☃ 1", "--out", "Bericht ß"]
+    execute([run, report], folder, environment)
+    (line,) = (folder / "Ergebnisse ☃ 1" / "records.jsonl").read_bytes().splitlines()
+    return json.loads(line), {name: (folder / "Bericht ß" / name).read_bytes() for name in _FILES}
+
+
+def execute(commands: list[list[str]], folder: Path, environment: dict[str, str]) -> None:
+    """``commands``, all of which must end well."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps([run, report])],
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
-    (line,) = (folder / "Ergebnisse ☃ 1" / "records.jsonl").read_bytes().splitlines()
-    return json.loads(line), {name: (folder / "Bericht ß" / name).read_bytes() for name in _FILES}
 
 
 def lasting(record: dict[str, Any]) -> dict[str, Any]:
@@ -75,10 +81,14 @@ def lasting(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
-    folder = tmp_path_factory.mktemp("surroundings")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("surroundings")
+
+
+@pytest.fixture(scope="module")
+def both(folder: Path) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
     plain = {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1", "PYTHONUTF8": "1"}
-    foreign = {"LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2", "PYTHONUTF8": "0"}
+    foreign = {"LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2", "PYTHONUTF8": "0"}
     first = made_in(folder / "a", None, plain)
     second = made_in(folder / "b ü ☃" / "deep er", str(folder / "a" / "Ergebnisse ☃ 1"), foreign)
     return [first, second]
@@ -97,3 +107,13 @@ def test_the_same_report_of_the_same_records(both: list[tuple[dict[str, Any], di
     (_, one), (_, other) = both
     assert one[name] == other[name]
     assert "Größe ☃".encode() in one["report.html"]
+
+
+def test_the_same_report_where_letters_are_ascii(
+    both: list[tuple[dict[str, Any], dict[str, bytes]]], folder: Path
+) -> None:
+    """There a file opened without its encoding named cannot hold what is in these records."""
+    shutil.copytree(folder / "a" / "Ergebnisse ☃ 1", folder / "results")
+    ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    execute([["compare", "report", "--results", "results", "--out", "ascii"]], folder, ascii_only)
+    assert {name: (folder / "ascii" / name).read_bytes() for name in _FILES} == both[0][1]
