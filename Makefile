@@ -1,13 +1,14 @@
 # make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
 # make figures: the committed measurements' tables and figures, and the committed runs' reports.
 # HASHED=1 installs only files whose sha256 is in requirements.lock (torch's CPU build).
+# make soak: commands killed at random moments, what they leave compared.  make fuzz: the readers of files on new broken ones.
 # make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams, intervals.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MINUTES ?= 3.5
 
-.PHONY: demo test lint bench bench-harness figures clean
+.PHONY: demo test lint soak fuzz bench bench-harness figures clean
 
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
@@ -30,6 +31,12 @@ test: $(VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+soak: $(VENV)/.installed
+	$(BIN)/python -m tests.soak --kills 50
+
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz --minutes 5
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.scan --json build/bench-scan.json
