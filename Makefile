@@ -10,10 +10,11 @@ MINUTES ?= 3.5
 
 .PHONY: demo test lint soak fuzz bench bench-harness figures clean
 
+INSTALLED := $(VENV)/.installed$(if $(HASHED),-hashed)
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-$(VENV)/.installed: setup.py pyproject.toml constraints.txt requirements.lock $(wildcard posemamba/csrc/*)
-	$(PYTHON) -m venv $(VENV)
+$(INSTALLED): setup.py pyproject.toml constraints.txt requirements.lock $(wildcard posemamba/csrc/*)
+	$(PYTHON) -m venv $(if $(HASHED),--clear) $(VENV)
 ifdef HASHED
 	$(INSTALL) --require-hashes --requirement requirements.lock
 	$(INSTALL) --no-deps --no-build-isolation --editable .
@@ -22,27 +23,27 @@ else
 endif
 	touch $@
 
-demo: $(VENV)/.installed
+demo: $(INSTALLED)
 	$(BIN)/harness run --model posemamba-xs motionagformer-xxs --data synthetic --frames 9 --minutes $(MINUTES)
 	$(BIN)/harness compare report
 
-test: $(VENV)/.installed
+test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed
+lint: $(INSTALLED)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-soak: $(VENV)/.installed
+soak: $(INSTALLED)
 	$(BIN)/python -m tests.soak --kills 50
 
-fuzz: $(VENV)/.installed
+fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz --minutes 5
 
-bench: $(VENV)/.installed
+bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.scan --json build/bench-scan.json
 	$(BIN)/python -m benchmarks.models --json build/bench-models.json
 
-bench-harness: $(VENV)/.installed
+bench-harness: $(INSTALLED)
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/repeatability.py
@@ -51,7 +52,7 @@ bench-harness: $(VENV)/.installed
 
 # The figures and tables of every committed measurement, and the report of all committed runs, made again from their
 # rows, byte for byte. A report's figures are in its page; those beside it (figures/) are not committed.
-figures: $(VENV)/.installed
+figures: $(INSTALLED)
 	set -e; for rows in results/*/measurements.jsonl; do \
 		folder=$$(dirname $$rows); \
 		$(BIN)/harness compare cost --results $$folder --from-frames 243 --out $$folder; \

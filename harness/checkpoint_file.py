@@ -273,13 +273,29 @@ def _require_fit(model: nn.Module, given: Mapping[str, Tensor], entries: Mapping
 
 
 def _require_fractions(own: Mapping[str, Tensor], given: Mapping[str, Tensor], path: Path) -> None:
-    """Whole numbers would be taken for weights without a word: of a quantized model they are something else."""
+    """Either kind would be taken for the other without a word.
+
+    Whole numbers in place of weights are something else, of a quantized model for one; of fractions in place of whole
+    numbers, or of what is out of their range, another number would be left.
+    """
     whole = [key for key in own if own[key].is_floating_point() and not given[key].is_floating_point()]
     if whole:
         raise BadInput(
             f"{path} holds whole numbers ({given[whole[0]].dtype}) in place of weights: {_first(whole)}; save them as"
             " floating-point numbers"
         )
+    if changed := [key for key in own if not _keeps_its_numbers(given[key], own[key].dtype)]:
+        raise BadInput(
+            f"{path} holds numbers ({given[changed[0]].dtype}) that the model's {own[changed[0]].dtype} cannot:"
+            f" {_first(changed)}; they are of another model, or damaged"
+        )
+
+
+def _keeps_its_numbers(given: Tensor, kind: torch.dtype) -> bool:
+    """Whether ``given`` holds nothing that a tensor of whole numbers or truth values would change."""
+    if kind.is_floating_point or kind.is_complex or given.dtype == kind:
+        return True
+    return torch.equal(given.to(kind).to(given.dtype), given)
 
 
 def _first(names: Iterable[Any], count: int = 3) -> str:

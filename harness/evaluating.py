@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,21 @@ from harness.errors import BadInput, suggestion
 from harness.precision import FLOAT32
 from harness.progress import Say, warnings_said
 from harness.store.run_file import run_file
+from harness.store.schema import Record, look_up
 from harness.store.store import Store
 from harness.training.recipes import recipe
+
+#: Of a record's ``config``, what decides how its weights are scored.
+_READ: Mapping[str, type] = {
+    "model": str,
+    "options": dict,
+    "frames": int,
+    "in_channels": int,
+    "seed": int,
+    "data": str,
+    "detector": str,
+    "data_seed": int,
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,11 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
     """
     store = Store(results)
     store.preflight()
-    config, weights_path, trained_space = _from_run(request, store) if request.run_id else _from_weights(request)
+    with warnings_said(say):
+        stored = store.latest()
+    config, weights_path, trained_space = (
+        _from_run(request, store, stored) if request.run_id else _from_weights(request)
+    )
     torch.set_num_threads(config.threads)
     determinism.prefer_deterministic()
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
@@ -95,7 +112,8 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         "weights": {"path": str(weights_path), "sha256": loaded.sha256},
         "warnings": [*loaded.notes, *said],
     }
-    with recorded_run.recording(record, store, store.find(run_id)):
+    before = next((one for one in stored if one["id"] == run_id), None)
+    with recorded_run.recording(record, store, before):
         assessed = assess(model, dataset, config, space, say)
         warnings = [*record["warnings"], *assessed.entries["warnings"]]
         record |= {**assessed.entries, "warnings": warnings}
@@ -118,15 +136,16 @@ def _account(loaded: checkpoints.Loaded) -> str:
     return f"{loaded.path}: {names}, {f'under {loaded.wrapper!r}' if loaded.wrapper else 'bare'}, every entry fits"
 
 
-def _from_run(request: Request, store: Store) -> tuple[RunConfig, Path, str]:
+def _from_run(request: Request, store: Store, records: Sequence[Record]) -> tuple[RunConfig, Path, str]:
     """The run's config on the requested data, its weights, and the target space it was trained in."""
-    record = store.find(request.run_id or "")
-    if record is None or "weights" not in record:
-        known = [stored["id"] for stored in store.latest() if "weights" in stored]
+    record = next((one for one in records if one["id"] == request.run_id), None)
+    if record is None or not record.get("weights"):
+        known = [one["id"] for one in records if one.get("weights")]
         raise BadInput(
             f"no run {request.run_id!r} with weights is stored. {suggestion(request.run_id or '', known)}"
             "All: harness list runs"
         )
+    _require_whole(record, store)
     _require_named(record["config"]["model"], request)
     stored, weights_path = record["config"], run_file(store.folder, record["weights"]["path"])
     if weights_path.is_file() and checkpoints.file_digest(weights_path) != record["weights"]["sha256"]:
@@ -141,8 +160,23 @@ def _from_run(request: Request, store: Store) -> tuple[RunConfig, Path, str]:
         seed=stored["seed"],
         **_data_and_device(request, stored),
     )
-    space = record["signature"]["fields"]["space"] if record.get("signature") else recipe(stored["recipe"]).target_space
-    return config, weights_path, space
+    return config, weights_path, look_up(record, "signature.fields.space") or recipe(stored["recipe"]).target_space
+
+
+def _require_whole(record: Record, store: Store) -> None:
+    """Raises BadInput where what is read of the record here is not there, or of another kind: it was edited."""
+    read = ("schema", "id", "status", "error", "config", "weights", "signature")
+    store.schema.validate({name: record[name] for name in read if name in record})
+    wanted = {**{f"config.{name}": kind for name, kind in _READ.items()}, "weights.path": str, "weights.sha256": str}
+    wanted["signature.fields.space" if record.get("signature") else "config.recipe"] = str
+    if "protocol" in record["config"]:
+        wanted["config.protocol"] = str
+    for path, kind in wanted.items():
+        if not isinstance(found := look_up(record, path), kind) or isinstance(found, bool):
+            what = "no " + path if found is None else f"{path} {found!r:.40}"
+            raise BadInput(
+                f"record {record['id']!r} in {store.path} has {what}, and cannot be scored by --run; mend it"
+            )
 
 
 def _from_weights(request: Request) -> tuple[RunConfig, Path, str | None]:

@@ -231,7 +231,8 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
 
 def _import(module: str) -> ModuleType:
     """Raises BadInput where it cannot be imported: a third party's may raise anything, or leave by ``sys.exit``."""
-    if not all(part.isidentifier() for part in module.split(".")):
+    # No name of a file: importlib finds what Python's own grammar would not, such as a module with a hyphen.
+    if "/" in module or not all(module.split(".")):
         raise BadInput(f"{module!r} is no name of a module. Expected 'package.module:attribute'")
     try:
         return importlib.import_module(module)

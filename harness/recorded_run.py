@@ -3,57 +3,117 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import determinism, termination
-from harness.errors import BadInput, Interrupted, is_out_of_memory
+from harness import atomic_file, determinism, sweep, termination
+from harness.errors import BadInput, Interrupted, RunFailed, is_out_of_memory
+from harness.progress import Say, warnings_said
 from harness.store import traces as trace_file
 from harness.store.schema import Record
 from harness.store.store import Store
 from harness.traces import Traces
 from harness.training import checkpoint
 
+#: In a run's folder while --again repeats the run: which finished record that was begun from.
+AGAIN = "again.json"
 
-def finished(store: Store, run_id: str, described: Mapping[str, Any], spec: str) -> Record | None:
-    """The stored record of this very run, or None if it has none with status ``ok``.
+
+def newest(store: Store, run_id: str, say: Say) -> Record | None:
+    """The newest record of a run, or None; what is wrong in the store is said."""
+    with warnings_said(say):
+        return store.find(run_id)
+
+
+def repeated(folder: Path, before: Record | None, again: bool, say: Say) -> bool:
+    """Whether the run in ``folder`` is to be trained whatever is finished, as it was asked to be ``again``.
+
+    ``before`` is its newest record. Asking makes the training start from nothing; until the repetition is finished or
+    has failed the same command, and the one without --again, go on with it. What was finished stays so meanwhile.
+    """
+    mark = folder / AGAIN
+    if _begun(mark, before):
+        say(f"going on with the repetition that --again has begun (remove {folder} to forget it)")
+        return True
+    if again:
+        # In this order: a kill in between leaves the run as if nobody had asked.
+        checkpoint.clear(folder)
+        atomic_file.write(mark, json.dumps({"from": _named(before)}).encode())
+    return again
+
+
+def _begun(mark: Path, before: Record | None) -> bool:
+    """Whether there is a repetition that was begun from ``before``: of an earlier one the record has been stored."""
+    try:
+        return bool(json.loads(mark.read_bytes()) == {"from": _named(before)})
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _named(record: Record | None) -> str:
+    """A digest of a finished record; of none ``""``."""
+    if record is None or record["status"] != "ok":
+        return ""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what only a run at work should have."""
+    checkpoint.clear(folder)
+    (folder / AGAIN).unlink(missing_ok=True)
+
+
+def finished(before: Record | None, described: Mapping[str, Any], spec: str) -> Record | None:
+    """``before``, the newest record of a run, or None if that is not finished.
 
     Raises BadInput if it was made on data that have changed since: ``described`` is the record's ``data`` entry as it
     would be now, ``spec`` what the user calls them.
     """
-    record = store.find(run_id)
-    if record is None or record["status"] != "ok":
+    if before is None or before["status"] != "ok":
         return None
-    if record["data"] != described:
+    if before["data"] != described:
         raise BadInput(
-            f"{record['id']} is finished, but {spec} has changed since; repeat it with --again, "
+            f"{before['id']} is finished, but {spec} has changed since; repeat it with --again, "
             "or use another --results folder"
         )
-    return record
+    return before
 
 
 @contextlib.contextmanager
-def recording(record: dict[str, Any], store: Store, before: Record | None = None) -> Iterator[None]:
+def recording(
+    record: dict[str, Any], store: Store, before: Record | None = None, folder: Path | None = None
+) -> Iterator[None]:
     """Append ``record``, which is filled in meanwhile, whatever ends the block, with a status that says it.
 
     ``before`` is the newest record of the same work. Where that is finished and the repetition fails, nothing is
     appended: what was finished stays the newest. What ran and is not deterministic is added to its ``warnings``.
+    ``folder`` is that of a training: of a repetition that failed nothing is gone on with.
+    Raises RunFailed where the block ends by SystemExit, which a third party's code may raise.
     """
     doubts: list[str] = []
-    try:
-        with termination.as_interrupt(), determinism.doubts_noted() as doubts:
-            yield
-        record["status"] = "ok"
-    except BaseException as error:
-        record["status"], record["error"] = status(error), str(error) or type(error).__name__
-        raise
-    finally:
-        record["finished"] = now()
-        record["warnings"] = [*record.get("warnings", []), *doubts]
-        if record["status"] == "ok" or before is None or before["status"] != "ok":
-            store.append(record)
+    # SIGTERM must not end the process while the record is appended, either.
+    with termination.as_interrupt():
+        try:
+            with determinism.doubts_noted() as doubts:
+                yield
+            record["status"] = "ok"
+        except SystemExit as error:
+            record["status"], record["error"] = "failed", sweep.left_by(error)
+            raise RunFailed(record["error"]) from error
+        except BaseException as error:
+            record["status"], record["error"] = status(error), str(error) or type(error).__name__
+            raise
+        finally:
+            record["finished"] = now()
+            record["warnings"] = [*record.get("warnings", []), *doubts]
+            if record["status"] == "ok" or before is None or before["status"] != "ok":
+                store.append(record)
+            if folder is not None and record["status"] not in ("ok", "interrupted"):
+                (folder / AGAIN).unlink(missing_ok=True)
 
 
 def status(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from harness.assessment import assess, cutting, describe, require_fitting, requi
 from harness.config import AUTO, RunConfig
 from harness.data.normalise import TargetSpace, target_space
 from harness.data.sequence import Dataset
-from harness.errors import BadInput, HarnessError, RunFailed, is_out_of_memory
+from harness.errors import BadInput, HarnessError, is_out_of_memory
 from harness.evaluation.protocol import protocol
 from harness.progress import ProgressLine, Say, clock_text, warnings_said
+from harness.store.schema import Record
 from harness.store.store import Store
-from harness.training import activation_checkpointing, checkpoint, tensorboard_log
+from harness.training import activation_checkpointing, tensorboard_log
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
 from harness.training.loop import Progress, Training, train
@@ -54,9 +55,9 @@ class Prepared:
 def run(config: RunConfig, results: Path, say: Say, again: bool = False, tensorboard: bool = False) -> dict[str, Any]:
     """Train, evaluate, measure and record; returns the record. A run already finished is returned as it is stored.
 
-    ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` forgets an earlier run of this
+    ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` repeats an earlier run of this
     config, ``tensorboard`` logs the training beside its weights. Raises what the stages raise, after a record with the
-    status has been stored.
+    status has been stored; none is where a finished run is repeated and that fails.
     """
     if tensorboard:
         tensorboard_log.require_available()
@@ -65,36 +66,16 @@ def run(config: RunConfig, results: Path, say: Say, again: bool = False, tensorb
     folder = results / "runs" / config.run_id()
     with lock.held(folder / "lock", str(folder)):
         prepared = prepare(config, results, say)
-        if again:
-            checkpoint.clear(folder)
-        elif (finished := recorded_run.finished(store, config.run_id(), prepared.described, config.data)) is not None:
+        before = recorded_run.newest(store, config.run_id(), say)
+        if not recorded_run.repeated(folder, before, again, say) and (
+            shown := recorded_run.finished(before, prepared.described, config.data)
+        ):
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
-            checkpoint.clear(folder)  # a kill may have come between the record and this
-            return finished
+            recorded_run.tidy(folder)  # a kill may have come between the record and this
+            return shown
         say(f"{config.run_id()}: {config.model} on {config.data}, T = {config.frames}, {config.budget}")
         log = TensorBoardLog(folder / "tensorboard", config.as_dict(), say) if tensorboard else None
-        return _run_and_record(prepared, folder, store, say, log)
-
-
-def run_all(
-    configs: Sequence[RunConfig], results: Path, say: Say, again: bool = False, tensorboard: bool = False
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """One run after the other; returns the records of the finished ones, and for each that failed what it failed of.
-
-    A run that fails, runs out of memory, or whose model raises does not keep the others from being run. What the
-    others would meet as well is raised at once: bad input, a folder that is busy or cannot be written, an interruption.
-    """
-    records: list[dict[str, Any]] = []
-    failures: list[str] = []
-    for config in configs:
-        try:
-            records.append(run(config, results, say, again, tensorboard))
-        except Exception as error:
-            if len(configs) == 1 or (isinstance(error, HarnessError) and not isinstance(error, RunFailed)):
-                raise
-            failures.append(f"{config.run_id()}: {str(error) or type(error).__name__}")
-            say(f"{failures[-1]}. The others go on")
-    return records, failures
+        return _run_and_record(prepared, folder, store, before, say, log)
 
 
 def prepare(config: RunConfig, results: Path, say: Say) -> Prepared:
@@ -156,7 +137,7 @@ def build(config: RunConfig) -> nn.Module:
             output = model(example)
         except ValueError as error:
             raise BadInput(f"{config.model}: {error}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if is_out_of_memory(error) or isinstance(error, HarnessError):
                 raise
             what = f"{type(error).__name__}: {error}"
@@ -173,22 +154,25 @@ def build(config: RunConfig) -> nn.Module:
 
 
 def _run_and_record(
-    prepared: Prepared, folder: Path, store: Store, say: Say, log: TensorBoardLog | None
+    prepared: Prepared, folder: Path, store: Store, before: Record | None, say: Say, log: TensorBoardLog | None
 ) -> dict[str, Any]:
     record = _opening(prepared)
     described = json.dumps(prepared.config.as_dict(), indent=2, sort_keys=True) + "\n"
     atomic_file.write(folder / "config.json", described.encode())
-    with recorded_run.recording(record, store):
+    with recorded_run.recording(record, store, before, folder):
         progress = _train(prepared, folder, log)
         record |= _training_entry(prepared, progress)
-        content = {"config": prepared.config.as_dict(), "space": prepared.space.name}
-        record["weights"] = recorded_run.keep_weights(folder, {"model": prepared.model.state_dict(), **content})
+        # As they were trained: the assessment calls a third party's model.
+        weights = copy.deepcopy(prepared.model.state_dict())
         assessed = assess(prepared.model, prepared.dataset, prepared.config, prepared.space, say)
         record |= assessed.entries
-        record["traces"] = recorded_run.keep_traces(folder, assessed.traces)
         record["warnings"] = [*prepared.warnings, *record["warnings"]]
         record["cost"]["train_frames_per_s"] = record["training"]["frames_per_s"]
-    checkpoint.clear(folder)
+        # Last: a repetition that fails before leaves the finished run its files.
+        content = {"config": prepared.config.as_dict(), "space": prepared.space.name}
+        record["weights"] = recorded_run.keep_weights(folder, {"model": weights, **content})
+        record["traces"] = recorded_run.keep_traces(folder, assessed.traces)
+    recorded_run.tidy(folder)
     if log is not None:
         scores = {f"accuracy/{name}": record["accuracy"][name] for name in ("p1_mm", "p2_mm")}
         log.scores(progress.step, scores)

@@ -94,7 +94,10 @@ ALLOWED: dict[str, set[str]] = {
         "harness.reporting",
     },
     "harness.termination": set(),
-    "harness.recorded_run": {"harness.store", "harness.training", "harness.termination", "harness.determinism"},
+    "harness.sweep": set(),
+    "harness.recorded_run": {
+        "harness.store", "harness.training", "harness.termination", "harness.determinism", "harness.sweep",
+    },
     "harness.run": {
         "harness.recorded_run", "harness.determinism",
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
@@ -111,7 +114,7 @@ ALLOWED: dict[str, set[str]] = {
         "harness.measurement", "harness.models", "harness.environment", "harness.lock", "harness.training", "posemamba",
     },
     "harness.cli": {
-        "harness.doctor",
+        "harness.doctor", "harness.sweep", "harness.termination",
         "harness.run", "harness.evaluating", "harness.config", "harness.contract", "harness.options",
         "harness.models", "harness.reporting", "harness.comparison", "harness.store", "harness.training",
         "harness.data", "harness.threads", "harness.evaluation", "harness.model_card", "harness.measurement",

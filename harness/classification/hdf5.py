@@ -65,11 +65,18 @@ def _require_hdf5(path: Path) -> None:
 
 
 def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
+    import h5py
+
+    # Before anything is opened: it might be any file of this machine.
+    if not isinstance(file.get(name, h5py.HardLink(), getlink=True), h5py.HardLink):
+        raise BadInput(f"{path}: refused, since {name!r} is a link to elsewhere; expected a dataset of the file itself")
     if name not in file:
         raise BadInput(f"{path}: has no dataset {name!r}, only {', '.join(sorted(file)) or 'nothing'}")
     found = file[name]
     if not hasattr(found, "shape"):
         raise BadInput(f"{path}: {name!r} is a group; expected a dataset")
+    if found.external or found.is_virtual:
+        raise BadInput(f"{path}: refused, since the numbers of {name!r} lie in other files; expected them in this one")
     # Of what was never written, HDF5 makes as many zeros as the shape says.
     if found.nbytes > zip_members.ALWAYS_ALLOWED_BYTES + zip_members.LARGEST_EXPANSION * path.stat().st_size:
         raise BadInput(f"{path}: refused, since {name!r} would unpack to {found.nbytes:,} bytes; is it whole?")

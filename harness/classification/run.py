@@ -5,6 +5,7 @@ Whatever happens after the checks, one record is appended to the store with a st
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -25,8 +26,8 @@ from harness.classification.training_clouds import TrainingClouds
 from harness.errors import BadInput
 from harness.progress import ProgressLine, Say, warnings_said
 from harness.store.classification import CLASSIFICATIONS
+from harness.store.schema import Record
 from harness.store.store import Store
-from harness.training import checkpoint
 from harness.training.batches import Batch
 from harness.training.loop import Progress, Training, train
 
@@ -50,25 +51,26 @@ def run(
 ) -> dict[str, Any]:
     """Train, evaluate, measure and record; returns the record. A run already finished is returned as it is stored.
 
-    ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` forgets an earlier run of this
+    ``results`` is the store's folder, ``say`` gets one-line messages, ``again`` repeats an earlier run of this
     config, ``load`` gives the data, as one that keeps them for the next run. Raises what the stages raise, after a
-    record with the status has been stored.
+    record with the status has been stored; none is where a finished run is repeated and that fails.
     """
     store = Store(results, CLASSIFICATIONS)
     store.preflight()
     folder = results / "runs" / config.run_id()
     with lock.held(folder / "lock", str(folder)):
         prepared = _prepare(config, results, say, load)
-        if again:
-            checkpoint.clear(folder)
-        elif (finished := recorded_run.finished(store, config.run_id(), prepared.described, config.data)) is not None:
+        before = recorded_run.newest(store, config.run_id(), say)
+        if not recorded_run.repeated(folder, before, again, say) and (
+            shown := recorded_run.finished(before, prepared.described, config.data)
+        ):
             say(f"{config.run_id()} is already finished; shown from {store.path}. Repeat it with --again")
-            checkpoint.clear(folder)  # a kill may have come between the record and this
-            if missing := set(config.cost_points) - set(finished["config"]["cost_points"]):
+            recorded_run.tidy(folder)  # a kill may have come between the record and this
+            if missing := set(config.cost_points) - set(shown["config"]["cost_points"]):
                 say(f"its cost was not measured at {', '.join(map(str, sorted(missing)))} points; that needs --again")
-            return finished
+            return shown
         say(f"{config.run_id()}: {config.model} on {config.data}, {config.points} points, {config.budget}")
-        return _run_and_record(prepared, folder, store, say)
+        return _run_and_record(prepared, folder, store, before, say)
 
 
 def require_buildable(config: ClassificationConfig) -> None:
@@ -107,24 +109,27 @@ def _describe(data: CloudSet, spec: str) -> dict[str, Any]:
     }
 
 
-def _run_and_record(prepared: Prepared, folder: Path, store: Store, say: Say) -> dict[str, Any]:
+def _run_and_record(prepared: Prepared, folder: Path, store: Store, before: Record | None, say: Say) -> dict[str, Any]:
     config = prepared.config
     record = _opening(prepared)
     described = json.dumps(config.as_dict(), indent=2, sort_keys=True) + "\n"
     atomic_file.write(folder / "config.json", described.encode())
-    with recorded_run.recording(record, store):
+    with recorded_run.recording(record, store, before, folder):
         progress = _train(prepared, folder)
         record["training"] = _training_entry(prepared, progress)
-        content = {"model": prepared.model.state_dict(), "config": config.as_dict()}
-        record["weights"] = recorded_run.keep_weights(folder, content)
+        # As they were trained: what follows calls a third party's model.
+        weights = copy.deepcopy(prepared.model.state_dict())
         found = _predict(prepared)
         record |= _scored(prepared, found)
         record["warnings"] += _doubts(prepared, record, found, say)
-        # Last, and after the accuracy is in the record: it was dear, and the measurement calls a third party's model.
+        # After the accuracy is in the record: it was dear, and the measurement calls a third party's model.
         costs, doubts = _cost(prepared, progress, say)
         record["cost"] = costs
         record["warnings"] += doubts
-    checkpoint.clear(folder)
+        # Last: a repetition that fails before leaves the finished run its files.
+        content = {"model": weights, "config": config.as_dict()}
+        record["weights"] = recorded_run.keep_weights(folder, content)
+    recorded_run.tidy(folder)
     return record
 
 

@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from harness import threads
+from harness import termination, threads
 from harness.cli import (  # noqa: F401  (each adds its commands)
     check,
     classify,
@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     try:
-        ended = cli.main(args=words, prog_name="harness", standalone_mode=False)
+        with termination.as_interrupt():
+            ended = cli.main(args=words, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         if "--debug" in words:
             traceback.print_exc()
@@ -50,7 +51,7 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         say("harness: interrupted")
         return 130
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a third party's code may leave by SystemExit, with code 0 at that
         if "--debug" in words:
             traceback.print_exc()
         say(f"harness: {type(error).__name__}: {error} (harness --debug shows where)")

@@ -46,7 +46,7 @@ def classify_command(
     """Train, evaluate and measure point-cloud models once for each seed, and store one record each."""
     from functools import lru_cache
 
-    from harness import options
+    from harness import options, sweep
     from harness.classification import config, run, source, table
     from harness.training.budget import Budget
 
@@ -66,7 +66,11 @@ def classify_command(
     for planned in {planned.model: planned for planned in configs}.values():
         run.require_buildable(planned)
     load = lru_cache(maxsize=1)(source.load)  # the data of all these runs are the same
-    show(table.text([run.run(planned, results, say, again, load) for planned in configs]))
+    records, error = sweep.run_all(configs, lambda planned: run.run(planned, results, say, again, load), say)
+    if records:
+        show(table.text(records))
+    if error is not None:
+        raise error
 
 
 @compare.command("classify", cls=ListOptions)

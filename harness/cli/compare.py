@@ -225,7 +225,8 @@ def compare_cost(models: tuple[str, ...], minimum: int | None, out: Path | None,
     show(cost_table.text(rows, minimum=minimum))
     folder = out or results / "cost"
     files = {"cost.md": cost_table.markdown(rows, minimum=minimum)}
-    files |= {f"{table}.csv": cost_table.csv(rows, table, minimum=minimum) for table in cost_table.TABLES}
+    tables = {table: cost_table.csv(rows, table, minimum=minimum) for table in cost_table.TABLES}
+    files |= {f"{table}.csv": content for table, content in tables.items() if content}  # some need several T
     for name, content in files.items():
         atomic_file.write(folder / name, content.encode())
         show(folder / name)

@@ -16,7 +16,6 @@ from harness.cli.options import (
     results_option,
 )
 from harness.cli.root import cli, say, show
-from harness.errors import RunFailed
 
 
 @cli.command("run", cls=ListOptions)
@@ -68,7 +67,7 @@ def run_command(
     **given: Any,
 ) -> None:
     """Train, evaluate and measure each model once for each seed, and store one record each."""
-    from harness import config, options, run
+    from harness import config, options, run, sweep
     from harness.comparison.group import group
     from harness.reporting import table
     from harness.training import tensorboard_log
@@ -100,11 +99,11 @@ def run_command(
         for planned in configs:
             run.plan(run.prepare(planned, results, say), say)
         return
-    records, failures = run.run_all(configs, results, say, again, tensorboard)
+    records, error = sweep.run_all(configs, lambda planned: run.run(planned, results, say, again, tensorboard), say)
     if records:
         show(table.text(group(records)))
-    if failures:
-        raise RunFailed(f"{len(failures)} of {len(configs)} runs failed: {'; '.join(failures)}")
+    if error is not None:
+        raise error
 
 
 @cli.command("evaluate")
@@ -130,10 +129,13 @@ def evaluate_command(
     """Score a trained run or an imported checkpoint on any data, and store a record of it."""
     from harness import evaluating, options
     from harness.comparison.group import group
+    from harness.progress import warnings_said
     from harness.reporting import table
     from harness.store.store import Store
 
     request = evaluating.Request(run_id=run_id, model=name, weights=weights, options=options.split(pairs), **given)
     record = evaluating.evaluate(request, results, say)
+    with warnings_said(lambda line: None):  # the same as before the evaluation
+        stored = Store(results).latest()
     # Beside the training of these weights, which decides what is different about this scoring.
-    show(table.text(group(Store(results).latest(), only={record["id"]})))
+    show(table.text(group(stored, only={record["id"]})))

@@ -47,9 +47,10 @@ _ABANDONED_S = 6 * 3600.0
 _CHUNK = 1 << 22
 #: What opening a store raises where it is not as it was written.
 _DAMAGED = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
-    SyntaxError,
+    OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, SyntaxError,
 )  # fmt: skip
+#: What it raises also where the store is sound and this process has no room, so that it says nothing of the store.
+_NO_ROOM = (MemoryError, RecursionError)
 
 
 def stored(
@@ -105,7 +106,7 @@ def verify(store: Path) -> list[str]:
     try:
         noted = _read_manifest(store)["arrays"]
         changed = [field for field, entry in noted.items() if not _is_as_written(store / f"{field}.npy", entry)]
-    except _DAMAGED as error:
+    except (*_DAMAGED, *_NO_ROOM) as error:
         return [f"{store / MANIFEST} is damaged ({error}); delete {store} and it is made anew"]
     return [
         f"{store / field}.npy has changed since it was written; delete {store} and it is made anew" for field in changed
@@ -158,7 +159,7 @@ def _matching(places: Many[Path], origin: Mapping[str, Any]) -> Iterator[Path]:
         # The cache serves many folders; a store beside its files may be moved together with them.
         compared = ("made_by", "sources") if place == beside else ("made_by", "sources", "folder")
         for store in sorted(place.glob(f"{glob.escape(origin['made_by'][1])}-*")):
-            with contextlib.suppress(*_DAMAGED):
+            with contextlib.suppress(*_DAMAGED, *_NO_ROOM):
                 noted = json.loads((store / MANIFEST).read_text(encoding="utf-8"))
                 if store.suffix != partial.ENDING and all(noted[key] == origin[key] for key in compared):
                     yield store
@@ -168,6 +169,10 @@ def _opened(store: Path) -> Dataset | None:
     """The set in ``store``, or None with a warning; a damaged one is removed where that can be done."""
     try:
         return _open(store)
+    except _NO_ROOM as error:
+        what = f"{type(error).__name__}: {error}".strip(": ")
+        warnings.warn(f"converted data in {store} cannot be opened by this process ({what})", stacklevel=3)
+        return None
     except _DAMAGED as error:
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             # Not to be read by this user or at this moment: no reason to take it from others.
@@ -180,6 +185,8 @@ def _opened(store: Path) -> Dataset | None:
 
 def _note_origin(store: Path, origin: Mapping[str, Any]) -> None:
     """The files were copied or touched, their contents are the same: not to be read again next time."""
+    # A start that is killed in here leaves its part, in a folder that stays.
+    partial.remove_abandoned(store, _ABANDONED_S)
     try:
         _write_manifest(store, {**_read_manifest(store), **origin})
     except OSError as error:
@@ -297,11 +304,16 @@ def _seal(manifest: Mapping[str, Any]) -> str:
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     written = folder / partial.name(MANIFEST)
-    with written.open("w", encoding="utf-8") as file:
-        json.dump(manifest, file)
-        file.flush()
-        os.fsync(file.fileno())
-    written.replace(folder / MANIFEST)
+    try:
+        with written.open("w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(folder / MANIFEST)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            written.unlink(missing_ok=True)
+        raise
 
 
 def _read_manifest(store: Path) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def _type_of_state(kind: np.dtype[Any], state: Any) -> np.dtype[Any]:
     else:
         _require(order, str)
         rebuilt = kind.newbyteorder(order)
-    if (kind.num, kind.itemsize) != (rebuilt.num, rebuilt.itemsize) or kind.kind in "mM":
+    if (kind.num, kind.itemsize) != (rebuilt.num, rebuilt.itemsize):
         raise ValueError(f"a type {kind} that is {rebuilt}")
     return rebuilt
 
@@ -265,6 +265,7 @@ class _PlainUnpickler(pickle._Unpickler):
             super().load_build()  # type: ignore[misc]
             return
         if isinstance(made, np.dtype):
+            self._require_numbers_or_text(made)
             self._put_in_place(made, _type_of_state(made, state))
         elif isinstance(made, np.ndarray):
             _fill(made, state)
@@ -272,6 +273,13 @@ class _PlainUnpickler(pickle._Unpickler):
         else:
             raise ValueError(f"a state for {type(made).__name__}, which has none")
         self.stack.pop()
+
+    def _require_numbers_or_text(self, kind: np.dtype[Any]) -> None:
+        if kind.kind in "mM":
+            raise BadInput(
+                f"{self._where}: refused, since it holds {kind.type.__name__}: this loader takes arrays of numbers and"
+                " text only. Where it was made, save times as numbers of seconds"
+            )
 
     def _put_in_place(self, made: Any, rebuilt: Any) -> None:
         self.stack[-2] = rebuilt

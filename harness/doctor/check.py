@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -13,8 +15,9 @@ from harness.measurement import fresh_process
 
 #: The first check waits for torch to be imported, which a busy machine may take minutes for.
 TIMEOUT_S = 300.0
-#: What takes most of the time to import; nothing of ours, so that no check's fault is in all of their processes.
-_PRELOAD = ("torch", "torch._dynamo")
+_PRELOAD = ("harness.doctor.preload",)
+#: What a server that has just died is given to be gone, so that another one is started.
+_PAUSE_S = 0.1
 
 
 class Need(Enum):
@@ -74,13 +77,22 @@ def finding_of_own_process(check: Check, results: Path, timeout_s: float = TIMEO
     """The same in a process of its own, which may crash, hang, or change settings for nobody else."""
     task = {"check": check, "results": results}
     try:
-        result = fresh_process.call(_run, task, timeout_s=timeout_s, preload=_PRELOAD)
+        result = _called(task, timeout_s)
     except (OSError, EOFError) as error:
         return _failed(check, f"no process could be started for it ({error})")
     if "finding" in result:
         return Finding(**result["finding"])
     timed_out = result["status"] == "timeout"
     return _failed(check, f"it does not end; given up after {timeout_s:g} s" if timed_out else result["error"])
+
+
+def _called(task: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    """From a server that has torch or, where importing it ends the server, from one that has nothing."""
+    for preload in (_PRELOAD, (), ()):
+        with contextlib.suppress(OSError, EOFError):
+            return fresh_process.call(_run, task, timeout_s=timeout_s, preload=preload)
+        time.sleep(_PAUSE_S)
+    return fresh_process.call(_run, task, timeout_s=timeout_s)
 
 
 def _run(task: dict[str, Any]) -> dict[str, Any]:

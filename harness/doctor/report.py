@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.doctor.finding import MISSING, OK, Finding
+from harness.printable import printable
 
 _NAME_WIDTH = 23
 _INDENT = " " * 10
@@ -19,7 +20,7 @@ def lines(finding: Finding, before: Finding | None) -> list[str]:
     if finding.state != OK:
         said.append(f"{_INDENT}it is for: {finding.meaning}")
         said += [f"{_INDENT}remedy: {finding.remedy}"] if finding.remedy else []
-    return said
+    return [printable(line) for line in said]
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -46,4 +47,4 @@ def as_json(findings: Sequence[Finding], results: Path) -> str:
         "results": str(results),
         "findings": [finding.as_dict() for finding in findings],
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False)
+    return json.dumps(whole, indent=2)

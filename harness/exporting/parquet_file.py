@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from harness.errors import BadInput
 from harness.exporting.sheet import Sheet
+from harness.printable import encodable
 from harness.store.schema import NUMBER, TEXT, WHOLE, YES_NO
 
 
@@ -24,7 +25,11 @@ def parquet_file(sheet: Sheet) -> bytes:
 
     types = {TEXT: pyarrow.string(), WHOLE: pyarrow.int64(), NUMBER: pyarrow.float64(), YES_NO: pyarrow.bool_()}
     fields = [
-        pyarrow.field(column.name, types[column.kind], metadata={"meaning": column.meaning} if column.meaning else None)
+        pyarrow.field(
+            encodable(column.name),
+            types[column.kind],
+            metadata={"meaning": column.meaning} if column.meaning else None,
+        )
         for column in sheet.columns
     ]
     arrays = [pyarrow.array([row[place] for row in sheet.rows], type=field.type) for place, field in enumerate(fields)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,10 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
 
+from harness.printable import encodable
 from harness.reporting.palette import INK, LINE, MUTED, PAPER
 
 DOTS_PER_INCH = 160
@@ -106,6 +109,21 @@ def _compact(source: str) -> str:
 
 def _saved(figure: Figure, kind: str, metadata: Mapping[str, str | None]) -> bytes:
     file = io.BytesIO()
+    spell(figure)
     with style():
         figure.savefig(file, format=kind, metadata=dict(metadata), dpi=DOTS_PER_INCH)
     return file.getvalue()
+
+
+def spell(figure: Figure) -> None:
+    """For what a font has no glyph of matplotlib draws a box; lone surrogates it refuses."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(names := axis.get_major_formatter(), FuncFormatter):  # as matplotlib keeps given names
+                names.func = _spelling(names.func)
+    for text in figure.findobj(Text):
+        text.set_text(encodable(text.get_text()))
+
+
+def _spelling(name: Callable[..., str]) -> Callable[..., str]:
+    return lambda *place: encodable(name(*place))

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.transforms import Bbox, blended_transform_factory
 
+from harness.printable import encodable
+from harness.reporting.figure import spell
 from harness.reporting.palette import INK, MUTED
 
 Across = Literal["left", "center", "right"]
@@ -76,7 +78,7 @@ def text_width(text: str, size: float) -> float:
     """Points that one line of ``text`` takes in the figures' font."""
     measure = FigureCanvasAgg(Figure(dpi=72)).get_renderer()
     font = FontProperties(family="DejaVu Sans", size=size)
-    return float(measure.get_text_width_height_descent(text, font, ismath=False)[0])
+    return float(measure.get_text_width_height_descent(encodable(text), font, ismath=False)[0])
 
 
 class _Box(NamedTuple):
@@ -151,6 +153,7 @@ def beside(axes: Axes, anchors: Sequence[Anchor], taken: Sequence[Bbox], size: f
     """
     figure = axes.figure
     assert isinstance(figure, Figure)
+    spell(figure)
     figure.draw_without_rendering()
     marks = [(float(x), float(y)) for x, y in axes.transData.transform([(one.x, one.y) for one in anchors])]
     choices = [_places(axes, anchors, index, marks, taken, size) for index in range(len(anchors))]

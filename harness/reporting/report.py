@@ -5,6 +5,7 @@ A function of the evidence alone: the same records give the same bytes, on any m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from harness.reporting.page import page
 from harness.reporting.rendering import render
 
 TITLE = "Pose lifters compared"
+PAGE = "report.html"
+#: How the page names its figures; their files are called the same.
+_FIGURE = re.compile(r'aria-label="Figure: ([\w-]+)"')
 
 
 def write(evidence: Evidence, folder: Path, formats: Sequence[str] | None = None, title: str = TITLE) -> list[Path]:
@@ -32,14 +36,30 @@ def write(evidence: Evidence, folder: Path, formats: Sequence[str] | None = None
     files: dict[str, bytes] = {}
     for name in dict.fromkeys(chosen):
         files |= _WRITERS[name](evidence, title)
+    if PAGE in files:
+        _remove_figures_of_earlier_page(folder, files)
     for name, content in files.items():
         atomic_file.write(folder / name, content)
     return [folder / name for name in files]
 
 
+def _remove_figures_of_earlier_page(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Those that the page has and this one has not: another store's figures are not to lie beside it.
+
+    Before the page is replaced, since it alone says which they are.
+    """
+    if not (folder / PAGE).is_file():
+        return
+    earlier = (folder / PAGE).read_text(encoding="utf-8", errors="replace")
+    for name in sorted(set(_FIGURE.findall(earlier))):
+        for path in (f"figures/{name}.svg", f"figures/{name}.png"):
+            if path not in files:
+                (folder / path).unlink(missing_ok=True)
+
+
 def _html(evidence: Evidence, title: str) -> dict[str, bytes]:
     model = page(evidence, title)
-    files = {"report.html": render(model).encode()}
+    files = {PAGE: render(model).encode()}
     for drawing in (drawing for section in model.sections for drawing in section.drawings.values()):
         files[f"figures/{drawing.name}.svg"] = drawing.svg_file
         files[f"figures/{drawing.name}.png"] = drawing.png_file

@@ -17,6 +17,7 @@ from harness.comparison.significance import MARKS_IN_WORDS, REVERSIBLE, marks
 from harness.comparison.standing import Standing
 from harness.evaluation.statistics import CONFIDENCE, RESAMPLES
 from harness.measurement.samples import INVALID, STABLE
+from harness.printable import encodable
 from harness.quantity import (
     MISSING,
     change,
@@ -229,9 +230,9 @@ class Table:
         return self._cells(self.columns)
 
     def frame(self) -> pd.DataFrame:
-        """The raw figures, and texts that no spreadsheet takes for formulas."""
+        """The raw figures, and texts that UTF-8 can hold and no spreadsheet takes for formulas."""
         whole = dict.fromkeys(("rank", "frames", "seeds", "takes", "params_total"), "Int64")
-        rows = [{name: inert(value) for name, value in asdict(row).items()} for row in self.rows]
+        rows = [{name: inert(encodable(value)) for name, value in asdict(row).items()} for row in self.rows]
         return pd.DataFrame(rows).astype(whole)
 
     def to_text(self) -> str:
@@ -336,7 +337,8 @@ def latex(groups: Iterable[Group]) -> str:
 def csv(groups: Iterable[Group]) -> str:
     """Every row of every table with its raw figures and its group."""
     frames = [
-        table.frame().assign(group=table.group.name, protocol=table.group.protocol or "") for table in build(groups)
+        table.frame().assign(group=encodable(table.group.name), protocol=encodable(table.group.protocol or ""))
+        for table in build(groups)
     ]
     return str(pd.concat(frames).to_csv(index=False, lineterminator="\n")) if frames else ""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from harness import atomic_file
+from harness import atomic_file, checkpoint_file, zip_members
 from harness.checkpoint_file import file_digest
 from harness.errors import BadInput
 
@@ -37,19 +37,28 @@ def save(folder: Path, step: int, content: Mapping[str, Any]) -> None:
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """The folder's checkpoint, or None if it has none. Raises BadInput when it is damaged."""
+    """The folder's checkpoint, or None if it has none.
+
+    Raises BadInput when it is damaged, not of this folder, or not as trainings save it.
+    """
     pointer_path = folder / POINTER
     if not pointer_path.is_file():
         return None
     try:
         pointer = json.loads(pointer_path.read_text())
-        path, wanted = folder / pointer["file"], str(pointer["sha256"])
+        name, wanted = pointer["file"], str(pointer["sha256"])
+        path = folder / name
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise BadInput(f"checkpoint {pointer_path} is damaged: it names no file and sha256. {_REMEDY}") from error
+    if zip_members.leads_out(name):
+        raise BadInput(f"checkpoint {pointer_path} names {name}, which lies outside of its folder. {_REMEDY}")
     if not path.is_file() or (found := file_digest(path)) != wanted:
         state = f"its sha256 is {found[:12]}…, expected {wanted[:12]}…" if path.is_file() else "it is gone"
         raise BadInput(f"checkpoint {path} is damaged: {state}. {_REMEDY}")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return checkpoint_file.read(path)
+    except BadInput as error:
+        raise BadInput(f"cannot go on from the checkpoint: {error}. {_REMEDY}") from error
 
 
 def clear(folder: Path) -> None:

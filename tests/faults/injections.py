@@ -83,3 +83,29 @@ def another_device_everywhere() -> None:
         replace(source, target)
 
     os.replace = bounded
+
+
+def environment(name: str, value: str) -> None:
+    os.environ[name] = value
+
+
+def signal_in_append(number: int) -> None:
+    """The signal, when a record is about to be written."""
+    write = os.write
+
+    def interrupted(handle: int, content: bytes) -> int:
+        if bytes(content[: len(_RECORD)]) == _RECORD:
+            os.kill(os.getpid(), number)
+        return write(handle, content)
+
+    os.write = interrupted
+
+
+def signal_in_preparation(number: int) -> None:
+    """The signal, when the data are about to be loaded."""
+    from harness import data
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), number)
+
+    data.load = interrupted  # type: ignore[assignment]

@@ -43,10 +43,10 @@ def live(*words: str | Path, fault: Callable[..., None] | None = None, **given: 
     return Ended(**found)
 
 
-def train(results: Path, *models: str, steps: int = 6, **fault: Any) -> Ended:
-    """``harness run`` of lifters of this package on tiny data."""
+def train(results: Path, *models: str, steps: int = 6, words: tuple[str, ...] = (), **fault: Any) -> Ended:
+    """``harness run`` of lifters of this package on tiny data, with these ``words`` more."""
     names = [HERE + name for name in models or ("plain",)]
-    return live("run", "--model", *names, *TINY, "--steps", str(steps), "--results", results, **fault)
+    return live("run", "--model", *names, *TINY, "--steps", str(steps), *words, "--results", results, **fault)
 
 
 def _live(task: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +65,9 @@ def _live(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def remains(results: Path) -> list[str]:
-    """Files that only a process at work should have: parts of files, and checkpoints."""
+    """Files that only a process at work should have: parts of files, checkpoints, marks of repetitions."""
     return sorted(
         path.relative_to(results).as_posix()
         for path in results.rglob("*")
-        if path.name.endswith((".part", ".partial")) or path.name.startswith(("step-", "checkpoint.json"))
+        if path.name.endswith((".part", ".partial")) or path.name.startswith(("step-", "checkpoint.json", "again"))
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -93,3 +94,29 @@ def hungry(frames: int, in_channels: int) -> nn.Module:
 
 def aborting(frames: int, in_channels: int) -> nn.Module:
     return Lifter(in_channels, lambda lifter, clips, output: os.abort())
+
+
+def leaving(frames: int, in_channels: int) -> nn.Module:
+    """Ends the process, as it thinks, and says that all is well."""
+    return Lifter(in_channels, lambda lifter, clips, output: sys.exit(0))
+
+
+class LeavingAtOnce(Lifter):
+    """The same on any clip: the check before a run meets it."""
+
+    def __init__(self, frames: int, in_channels: int) -> None:
+        super().__init__(in_channels)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        sys.exit(0)
+
+
+def failing_where_asked(frames: int, in_channels: int) -> nn.Module:
+    """Raises in the evaluation while the environment has FAIL: what worked once may not do so again."""
+
+    def fail(lifter: Lifter, clips: Tensor, output: Tensor) -> Tensor:
+        if not lifter.training and "FAIL" in os.environ:
+            raise RuntimeError("no longer")
+        return output
+
+    return Lifter(in_channels, fail)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness import models
+from harness import lock, models
 from harness.measurement import fresh_process, survey, worker
 from harness.measurement.request import Request
 from harness.measurement.timing import Protocol
@@ -76,6 +76,38 @@ def test_runs_that_fail_are_recorded_and_the_others_go_on(tmp_path: Path) -> Non
     assert "a bug of a third party's" in ended.err
     assert "plain" in ended.out, "the table of what was finished is shown"
     assert "broken" not in ended.out
+
+
+def test_a_model_that_leaves_by_sys_exit_has_failed_and_the_others_go_on(tmp_path: Path) -> None:
+    ended = life.train(tmp_path, "leaving", "plain")
+    assert ended.code == 1, ended
+    assert statuses(tmp_path) == {"leaving": "failed", "plain": "ok"}
+    assert "1 of 2 runs failed: " in ended.err
+    assert "the model left by SystemExit: 0" in Store(tmp_path).records()[0]["error"]
+    assert ("plain" in ended.out, "leaving" in ended.out) == (True, False)
+
+
+def test_a_model_that_leaves_in_the_check_before_a_run_is_refused(tmp_path: Path) -> None:
+    ended = life.train(tmp_path, "LeavingAtOnce")
+    assert (ended.code, ended.out) == (2, "")
+    assert f"{HERE}LeavingAtOnce fails on (1, 9, 17, 3): SystemExit: 0" in ended.err
+
+
+def test_what_concerns_one_run_does_not_keep_the_others_from_being_run(tmp_path: Path) -> None:
+    """The first one's checkpoint is damaged, the second one's folder busy."""
+    killed = {"fault": injections.kill_at_replacement, "name": "step-00000003.pt", "when": "before"}
+    for name in ("wide", "drawing"):
+        assert life.train(tmp_path, name, **killed).code is None
+    damaged, busy = (next((tmp_path / "runs").glob(f"*{name}*")) for name in ("wide", "drawing"))
+    (damaged / "checkpoint.json").write_text("")
+    with lock.held(busy / "lock", str(busy)):
+        ended = life.train(tmp_path, "wide", "drawing", "plain")
+    assert ended.code == 2, ended
+    assert "2 of 3 runs failed: " in ended.err
+    assert "checkpoint.json is damaged" in ended.err
+    assert f"{busy} is in use by process " in ended.err
+    assert statuses(tmp_path) == {"wide": "failed", "plain": "ok"}
+    assert "plain" in ended.out
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")

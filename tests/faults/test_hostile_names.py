@@ -20,21 +20,25 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness import cli
+from harness.printable import encodable
 from harness.store import traces as trace_file
 from harness.store.store import Store
 from harness.traces import ErrorCurve, Excerpt, Traces
-from tests.faults.test_bad_inputs import Capture
+from tests.faults.test_bad_inputs import Capture, refused
 from tests.harness.cli.command import harness
 from tests.harness.reporting import records
 from tests.harness.reporting.test_report import Page
 
-#: A formula, the end of a script, an element that runs one, an entity, and what clears a terminal and turns text round.
-HOSTILE = "=1+1</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;\x1b[2J\x9b31m\u202e"
+#: A formula, the end of a script, an element that runs one, an entity, what clears a terminal and turns text round, and
+#: a byte of a name in another encoding, as Python has it.
+HOSTILE = "=1+1</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp;\x1b[2J\x9b31m\u202e\udcf6"
+#: The other beginnings of a formula.
+FORMULAS = ("-2+3", "+2+3", "@SUM(1)")
 #: Of a vocabulary of the harness's own, which decides what is shown at all.
 _WORDS = {"status", "verdict", "long", "short"}
 #: Whose names are free.
 _FREE = {"options", "per_action", "by_operator", "uncounted", "macs_fvcore", "packages", "environment", "recipe"}
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
 
 
 def spoiled(value: Any, number: Iterator[int], above: str = "") -> Any:
@@ -80,9 +84,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = [hostile(records.record(model), model) for model in models]
     runs[0]["traces"] = kept(folder, runs[0])
     runs.append(hostile(records.failed("dstformer-lite", 0, "oom", "no memory"), "dstformer-lite"))
+    for number, formula in enumerate(FORMULAS, start=1):
+        runs.append(records.failed("dstformer-lite", number, "oom", "no memory"))
+        runs[-1]["error"] = f"{formula}{HOSTILE}"
     for run in runs:
         Store(folder).append(run)
-    (folder / "about.txt").write_text(f"Made by {HOSTILE}\n", encoding="utf-8")
+    (folder / "about.txt").write_text(f"Made by {encodable(HOSTILE)}\n", encoding="utf-8")
     return folder
 
 
@@ -105,7 +112,7 @@ def test_the_page_has_no_element_or_script_of_theirs(store: Path) -> None:
     assert page.tags["img"] == 0
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     assert not _OBEYED.search(source)
-    shown = HOSTILE.translate({0x1B: "\\x1b", 0x9B: "\\x9b", 0x202E: "\\u202e"})
+    shown = HOSTILE.translate({0x1B: "\\x1b", 0x9B: "\\x9b", 0x202E: "\\u202e", 0xDCF6: "\\udcf6"})
     assert page.text.count(shown) > 100
     assert f"Made by {shown}" in page.text
     policy = dict(page.attributes)["content"] or ""
@@ -132,14 +139,27 @@ def test_latex_has_no_command_of_theirs(store: Path) -> None:
 
 @pytest.mark.usefixtures("said")
 def test_spreadsheets_get_no_formula(store: Path, capsys: Capture) -> None:
-    code, exported, _ = harness("export", "csv", "--results", store, capsys=capsys)
+    # A table of the store itself is exact: it holds what UTF-8 can.
+    assert "\\udcf6" in refused("export", "csv", "--results", store, capsys=capsys)
+    held = store / "held"
+    held.mkdir()
+    Store(held).path.write_bytes(Store(store).path.read_bytes().replace(rb"\udcf6", b""))
+    code, exported, _ = harness("export", "csv", "--results", held, capsys=capsys)
     assert code == 0
     table = (store / "report" / "table.csv").read_text(encoding="utf-8")
     for text in (table, exported):
         rows = list(csv.reader(text.splitlines()))
         cells = [cell for row in rows[1:] for cell in row]
         assert sum(cell.startswith("'=1+1") for cell in cells) >= 3
-        assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@")) and not is_number(cell)]
+    assert all(f"'{formula}" in exported for formula in FORMULAS)
+
+
+def is_number(cell: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(cell)
+        return True
+    return False
 
 
 def test_a_terminal_gets_no_orders(store: Path, said: str, capsys: Capture) -> None:

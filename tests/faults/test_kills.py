@@ -72,6 +72,44 @@ def test_a_record_that_is_written_is_finished_whatever_comes_after(tmp_path: Pat
     assert life.remains(tmp_path) == []
 
 
+@pytest.mark.parametrize("words", [(), ("--again",)], ids=["without --again", "with --again"])
+def test_a_repetition_that_is_killed_goes_on_and_the_finished_run_stays_until_it_ends(
+    tmp_path: Path, whole: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    assert life.train(tmp_path, "drawing").code == 0
+    first = records(tmp_path)
+    for name, again in (("step-00000004.pt", ("--again",)), ("weights.pt", words)):
+        death = {"fault": injections.kill_at_replacement, "name": name, "when": "before"}
+        assert life.train(tmp_path, "drawing", words=again, **death).code is None, name
+        assert records(tmp_path) == first
+        assert checkpoint.file_digest(tmp_path / first[0]["weights"]["path"]) == first[0]["weights"]["sha256"]
+    # The checkpoint of the last step is there: a training from the start would write the others again.
+    death = {"fault": injections.kill_at_replacement, "name": "step-00000002.pt", "when": "before"}
+    ended = life.train(tmp_path, "drawing", words=words, **death)
+    assert (ended.code, "going on with the repetition" in ended.err) == (0, True), ended
+    old, new = records(tmp_path)
+    assert (old, new["status"]) == (first[0], "ok")
+    require_as_if_never_killed(new, whole)
+    assert life.remains(tmp_path) == []
+    ended = life.train(tmp_path, "drawing")
+    assert (ended.code, "is already finished" in ended.err) == (0, True)
+
+
+def test_a_repetition_that_fails_leaves_what_was_finished(tmp_path: Path) -> None:
+    assert life.train(tmp_path, "failing_where_asked").code == 0
+    first = records(tmp_path)
+    paths = [tmp_path / first[0][name]["path"] for name in ("weights", "traces")]
+    files = [path.stat().st_mtime_ns for path in paths]
+    fault = {"fault": injections.environment, "name": "FAIL", "value": "1"}
+    ended = life.train(tmp_path, "failing_where_asked", words=("--again",), **fault)
+    assert (ended.code, "no longer" in ended.err) == (1, True)
+    assert records(tmp_path) == first
+    assert [path.stat().st_mtime_ns for path in paths] == files, "they are not the finished run's any more"
+    ended = life.train(tmp_path, "failing_where_asked")
+    assert (ended.code, "is already finished" in ended.err) == (0, True)
+    assert life.remains(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("name", "when", "step"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,25 @@ def test_an_evaluation_that_is_interrupted_takes_nothing_from_a_finished_one(tmp
         kept.append([record["status"] for record in Store(tmp_path).records()[1:]])
     assert codes == [130, 0, 130]
     assert kept == [["interrupted"], ["interrupted", "ok"], ["interrupted", "ok"]]
+
+
+@pytest.mark.parametrize("fault", [injections.signal_in_preparation, injections.signal_in_append])
+def test_sigterm_outside_of_the_work_itself(tmp_path: Path, fault: Callable[..., None]) -> None:
+    """While the data are loaded, and while the record of the finished run is appended."""
+    ended = life.train(tmp_path, fault=fault, number=signal.SIGTERM)
+    assert (ended.code, ended.err.splitlines()[-1]) == (130, "harness: interrupted")
+    ended = life.train(tmp_path)
+    assert ended.code == 0, ended
+    assert [record["status"] for record in Store(tmp_path).records()] == ["ok"]
+
+
+def test_what_finished_before_an_interruption_is_shown(tmp_path: Path) -> None:
+    interrupt = {
+        "fault": injections.signals_at,
+        "text": "training tests.faults.lifters:wide",
+        "numbers": [signal.SIGTERM],
+    }
+    ended = life.train(tmp_path, "plain", "wide", "drawing", **interrupt)
+    assert ended.code == 130
+    assert "plain" in ended.out
+    assert "drawing" not in ended.err

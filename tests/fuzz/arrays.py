@@ -32,6 +32,26 @@ def npy(array: NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
+NPY = npy(np.ones((4, 17, 3), np.float32))
+_MEMBERS = {"S1/Walk/a.npy": NPY, "S2/Walk/b.npy": npy(np.arange(6))}
+ARCHIVE = zipped(_MEMBERS)
+_POSES = {"S1": {"Walking": np.ones((2, 17, 3), np.float32), "Walking 1": [np.zeros(3)] * 2}}
+_OBJECTS = {"positions_3d.npy": npy(np.array(_POSES, dtype=object)), "fps.npy": npy(np.array(50))}
+OBJECT_ARCHIVE = zipped(_OBJECTS)
+
+
+def _saved_traces() -> bytes:
+    curves = tuple(ErrorCurve(f"S1/{index}/c", f"S1/{index}", "Walk", 0.1, np.ones(5, "f4")) for index in range(2))
+    poses = np.ones((3, 17, 3), np.float32)
+    excerpt = Excerpt(curves[1].sequence, curves[1].take, "Walk", "worst", 0.5, 12.5, poses, poses)
+    with tempfile.TemporaryDirectory() as folder:
+        trace_file.save(Path(folder) / "t.npz", Traces(curves, (excerpt,)))
+        return (Path(folder) / "t.npz").read_bytes()
+
+
+TRACES = _saved_traces()
+
+
 @st.composite
 def _npy_of_any_header(draw: DrawFn) -> bytes:
     descr, order, shape = (draw(st.sampled_from(_HEADER_VALUES)) for _ in range(3))
@@ -43,36 +63,25 @@ def _npy_of_any_header(draw: DrawFn) -> bytes:
 
 
 def npy_files() -> SearchStrategy[bytes]:
-    return damaged(npy(np.ones((4, 17, 3), np.float32))) | _npy_of_any_header()
+    return damaged(NPY) | _npy_of_any_header()
 
 
 def archives() -> SearchStrategy[bytes]:
-    members = {"S1/Walk/a.npy": npy(np.ones((4, 17, 3), np.float32)), "S2/Walk/b.npy": npy(np.arange(6))}
-    return damaged_zip(members) | npy_files().map(lambda content: zipped({"S1/Walk/a.npy": content}))
+    return damaged_zip(_MEMBERS) | npy_files().map(lambda content: zipped({"S1/Walk/a.npy": content}))
 
 
 def object_archives() -> SearchStrategy[bytes]:
-    poses = {"S1": {"Walking": np.ones((2, 17, 3), np.float32), "Walking 1": [np.zeros(3)] * 2}}
-    return damaged_zip({"positions_3d.npy": npy(np.array(poses, dtype=object)), "fps.npy": npy(np.array(50))})
+    return damaged_zip(_OBJECTS)
 
 
 def traces_files() -> SearchStrategy[bytes]:
-    curves = tuple(ErrorCurve(f"S1/{index}/c", f"S1/{index}", "Walk", 0.1, np.ones(5, "f4")) for index in range(2))
-    poses = np.ones((3, 17, 3), np.float32)
-    excerpt = Excerpt(curves[1].sequence, curves[1].take, "Walk", "worst", 0.5, 12.5, poses, poses)
-    members = unzipped(_saved(Traces(curves, (excerpt,))))
+    members = unzipped(TRACES)
     numbers = {
         name: [npy(np.array(value)) for value in ([-1], [2**62], [0, 9], [9, 0], [np.nan], [], 0.0, "x", [["a"]])]
         for name in members
     }
     others = st.sampled_from([{**members, name: other} for name in members for other in numbers[name]])
     return damaged_zip(members) | others.map(zipped)
-
-
-def _saved(traces: Traces) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        trace_file.save(Path(folder) / "t.npz", traces)
-        return (Path(folder) / "t.npz").read_bytes()
 
 
 def read_npz(content: bytes, folder: Path) -> None:

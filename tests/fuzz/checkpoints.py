@@ -29,16 +29,19 @@ def saved(content: Any, in_zip: bool = True) -> bytes:
 
 
 def checkpoints() -> SearchStrategy[bytes]:
-    return damaged_zip(unzipped(saved(_whole()))) | _odd_states().map(saved)
+    return damaged_zip(unzipped(NEW)) | _odd_states().map(saved)
 
 
 def old_checkpoints() -> SearchStrategy[bytes]:
-    return damaged(saved(_whole(), in_zip=False))
+    return damaged(OLD)
 
 
 def _whole() -> dict[str, Any]:
     state = _network().state_dict()
     return {"epoch": 3, "model_pos": {f"module.{key}": value for key, value in state.items()}, "best": np.float64(3.5)}
+
+
+NEW, OLD = (saved(_whole(), in_zip) for in_zip in (True, False))
 
 
 @st.composite

@@ -14,6 +14,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 HOSTILE_WORDS = (
     "999999999", "-1", "0", "2.5", "1e308", "-1e308", "1e999", "nan", "inf", "9" * 5000, "0x10", "", "\x00", "\u0663",
     "{", "}", "{ {", "x" * 3000, "../../etc/passwd", "<script>", "\x1b[2J", "\n", ":", "#", "\ud7ff",
+    "gr\udcf6",
 )  # fmt: skip
 _WORDS = re.compile(r"(\s+)")
 

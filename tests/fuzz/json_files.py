@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -15,6 +17,8 @@ from harness.data import array_store, motion
 from harness.errors import BadInput
 from harness.store.store import Store
 from harness.training import checkpoint
+from tests.fuzz.arrays import npy
+from tests.fuzz.checkpoints import saved
 from tests.fuzz.damage import damaged
 from tests.harness.data.figures import save, standing
 from tests.harness.reporting import records
@@ -26,6 +30,28 @@ HOSTILE_VALUES: tuple[Any, ...] = (
 _TEXTS = (
     b"[" * 30_000, b'{"a":' * 20_000, b"9" * 5000, b"1e999", b"NaN", b"-Infinity", b'"\\ud800"', b"null", b"[]", b"{}",
 )  # fmt: skip
+
+
+RECORD = json.dumps({"schema": 1, **records.record()}).encode() + b"\n"
+FRAME_RATE = b'{"fps": 50.0}'
+_TRUTH = npy(np.zeros((1, 17, 3), np.float32))
+_MANIFEST = {
+    "dataset": {"name": "x"}, "cameras": [], "sequences": [],
+    "arrays": {"truth": {"sha256": hashlib.sha256(b"truth.npy " + _TRUTH).hexdigest(), "bytes": len(_TRUTH)}},
+}  # fmt: skip
+_CHECKPOINT = saved({"step": 1})
+_POINTER: dict[str, Any] = {"file": "step-00000001.pt", "sha256": hashlib.sha256(_CHECKPOINT).hexdigest(), "step": 1}
+POINTER = json.dumps(_POINTER).encode()
+
+
+def _sealed(manifest: Any) -> bytes:
+    """As one who knows how could write it."""
+    with contextlib.suppress(TypeError, LookupError):
+        manifest = {**manifest, "seal": array_store._seal(manifest)}
+    return json.dumps(manifest).encode()
+
+
+MANIFEST = _sealed(_MANIFEST)
 
 
 @st.composite
@@ -61,32 +87,20 @@ def _json(value: Any) -> SearchStrategy[bytes]:
 
 
 def record_lines() -> SearchStrategy[bytes]:
-    record = {"schema": 1, **records.record()}
-    whole = json.dumps(record).encode()
-    lines = _json(record) | st.just(whole)
+    lines = _json(json.loads(RECORD)) | st.just(RECORD.strip())
     return st.lists(lines, min_size=1, max_size=3).map(lambda all_lines: b"\n".join(all_lines) + b"\n")
 
 
 def frame_rates() -> SearchStrategy[bytes]:
-    return _json({"fps": 50.0})
+    return _json(json.loads(FRAME_RATE))
 
 
 def pointers() -> SearchStrategy[bytes]:
-    return _json({"file": "step-00000001.pt", "sha256": "0" * 64, "step": 1})
+    return _json(_POINTER)
 
 
 def manifests() -> SearchStrategy[bytes]:
-    manifest = {
-        "dataset": {"name": "x"}, "cameras": [], "sequences": [], "arrays": {"truth": {"sha256": "0", "bytes": 80}},
-    }  # fmt: skip
-    return st.booleans().flatmap(lambda sealed: _json(manifest) if not sealed else _changed(manifest).map(_sealed))
-
-
-def _sealed(manifest: Any) -> bytes:
-    """As one who knows how could write it."""
-    with contextlib.suppress(TypeError, LookupError):
-        manifest = {**manifest, "seal": array_store._seal(manifest)}
-    return json.dumps(manifest).encode()
+    return st.booleans().flatmap(lambda sealed: _json(_MANIFEST) if not sealed else _changed(_MANIFEST).map(_sealed))
 
 
 def read_records(content: bytes, folder: Path) -> None:
@@ -110,6 +124,7 @@ def read_frame_rate(content: bytes, folder: Path) -> None:
 
 def read_manifest(content: bytes, folder: Path) -> None:
     (folder / array_store.MANIFEST).write_bytes(content)
+    (folder / "truth.npy").write_bytes(_TRUTH)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         store = folder / "store"
@@ -122,4 +137,5 @@ def read_manifest(content: bytes, folder: Path) -> None:
 
 def read_pointer(content: bytes, folder: Path) -> None:
     (folder / checkpoint.POINTER).write_bytes(content)
-    checkpoint.load(folder)
+    (folder / _POINTER["file"]).write_bytes(_CHECKPOINT)
+    assert checkpoint.load(folder) == {"step": 1}

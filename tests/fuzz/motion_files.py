@@ -16,20 +16,21 @@ from tests.harness.data.figures import amc_text, asf_text, bvh_text
 
 _BVH = bvh_text([{}, {"LeftArm Z": 30.0}])
 _ASF, _AMC = asf_text(), amc_text([{}, {"lfemur": "10 0 0"}])
+BVH, ASF, AMC = _BVH.encode(), _ASF.encode(), _AMC.encode()
 
 
 def bvh_files() -> SearchStrategy[bytes]:
     words = ("ROOT", "JOINT", "End", "Site", "OFFSET", "CHANNELS", "MOTION", "Frames:", "Frame", "Time:", "HIERARCHY")
-    return rewritten(_BVH, words) | damaged(_BVH.encode())
+    return rewritten(_BVH, words) | damaged(BVH)
 
 
 def asf_files() -> SearchStrategy[bytes]:
     words = ("begin", "end", "name", "root", "dof", "rx", "TX", "XYZ", ":root", ":hierarchy", ":bonedata", ":units")
-    return rewritten(_ASF, words) | damaged(_ASF.encode())
+    return rewritten(_ASF, words) | damaged(ASF)
 
 
 def amc_files() -> SearchStrategy[bytes]:
-    return rewritten(_AMC, ("root", "lfemur", "1", "2", "3", ":RADIANS")) | damaged(_AMC.encode())
+    return rewritten(_AMC, ("root", "lfemur", "1", "2", "3", ":RADIANS")) | damaged(AMC)
 
 
 def read_bvh(content: bytes, folder: Path) -> None:
@@ -47,7 +48,7 @@ def read_asf(content: bytes, folder: Path) -> None:
 
 
 def read_amc(content: bytes, folder: Path) -> None:
-    skeleton = acclaim.read_skeleton(_file(folder / "a.asf", _ASF.encode()))
+    skeleton = acclaim.read_skeleton(_file(folder / "a.asf", ASF))
     motion = acclaim.read_motion(_file(folder / "a_01.amc", content), skeleton)
     assert {values.shape[0] for values in motion.values()} != {0}
     assert all(np.isfinite(values).all() for values in motion.values())

@@ -22,6 +22,9 @@ _WHOLE = {
     "plain": [1, 2.5, "text", b"bytes", bytearray(b"ab"), {3}, frozenset({4}), OrderedDict(a=1), range(3), 1j, None],
 }
 
+#: One of each protocol.
+PICKLES = [pickle.dumps(_WHOLE, protocol) for protocol in range(6)]
+
 _NAMES = (
     "builtins bytearray", "builtins bytes", "builtins set", "builtins frozenset", "builtins range", "builtins slice",
     "builtins complex", "__builtin__ xrange", "_codecs encode", "collections OrderedDict", "numpy dtype",
@@ -51,7 +54,7 @@ _STEPS = (
 
 def pickles() -> SearchStrategy[bytes]:
     programs = st.lists(st.sampled_from(_STEPS), max_size=40).map(lambda steps: b"\x80\x04" + b"".join(steps) + b".")
-    whole = st.sampled_from([pickle.dumps(_WHOLE, protocol) for protocol in range(6)])
+    whole = st.sampled_from(PICKLES)
     return programs | whole.flatmap(damaged) | st.binary(max_size=64).map(lambda content: b"\x80\x04" + content)
 
 

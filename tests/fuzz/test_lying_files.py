@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
 import zipfile
 import zlib
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from harness.data.archive import read_arrays
 from harness.errors import BadInput
 from harness.store import traces as trace_file
 from harness.store.store import Store
+from harness.training import checkpoint
 from tests.fuzz.arrays import npy
 from tests.fuzz.bounds import AskedForTooMuch, within_bounds
 from tests.fuzz.checkpoints import saved
@@ -144,6 +147,28 @@ def test_a_dataset_that_was_never_written(tmp_path: Path) -> None:
     refused(hdf5.read, tmp_path / "a.h5", 40, match="refused, since 'data' would unpack to 122,880,000,000 bytes")
 
 
+@pytest.mark.parametrize("kind", ["external link", "soft link", "external storage", "virtual"])
+def test_a_dataset_that_lies_elsewhere(kind: str, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path, other = tmp_path / "a.h5", tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file.create_dataset("secret", data=np.zeros((2, 8, 3), np.float32))
+    with h5py.File(path, "w") as file:
+        file.create_dataset("label", data=np.zeros(2))
+        if kind == "external link":
+            file["data"] = h5py.ExternalLink(str(other), "/secret")
+        elif kind == "soft link":
+            file["hop"] = h5py.ExternalLink(str(other), "/")
+            file["data"] = h5py.SoftLink("/hop/secret")
+        elif kind == "external storage":
+            file.create_dataset("data", (2, 8, 3), "f4", external=[(str(other), 0, 2 * 8 * 3 * 4)])
+        else:
+            layout = h5py.VirtualLayout((2, 8, 3), "f4")
+            layout[:] = h5py.VirtualSource(str(other), "secret", (2, 8, 3))
+            file.create_virtual_dataset("data", layout)
+    refused(hdf5.read, path, 40, match=r"a\.h5: refused, since .*'data' (is a link to elsewhere|lie in other files)")
+
+
 def _call(name: str, arguments: bytes) -> bytes:
     return pickle.GLOBAL + name.replace(" ", "\n").encode() + b"\n" + arguments + pickle.REDUCE
 
@@ -256,6 +281,56 @@ def test_a_tensor_longer_than_its_storage(put: Callable[..., Path]) -> None:
 def test_tensors_that_are_no_weights(tensor: torch.Tensor, message: str, put: Callable[..., Path]) -> None:
     network = torch.nn.Linear(2, 2, bias=False)
     refused(checkpoint_file.load, network, put("w.pt", saved({"weight": tensor})), match=message)
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"), [(7.0, True), (0.7, False), (float("nan"), False), (1e30, False), (-2.0, True)]
+)
+def test_a_buffer_of_whole_numbers_holds_no_others(value: float, fits: bool, put: Callable[..., Path]) -> None:
+    network = torch.nn.Module()
+    network.register_buffer("steps", torch.zeros(2, dtype=torch.int64))
+    path = put("w.pt", saved({"steps": torch.full((2,), value)}))
+    if fits:
+        checkpoint_file.load(network, path)
+        assert network.steps.tolist() == [value, value]
+    else:
+        refused(checkpoint_file.load, network, path, match=r"numbers \(torch.float32\) that .*int64 cannot: steps")
+        assert network.steps.tolist() == [0, 0]
+
+
+def _pointed(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    pointer = {"file": name, "sha256": hashlib.sha256(content).hexdigest(), "step": 1}
+    (folder / checkpoint.POINTER).write_text(json.dumps(pointer))
+
+
+def test_a_pointer_out_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("../w.pt", str(tmp_path / "w.pt")):
+        _pointed(tmp_path / "run", name, saved({"step": 1}))
+        refused(checkpoint.load, tmp_path / "run", match="which lies outside of its folder. Restore it, or start")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (bomb("archive/data/0"), "refused, since"),
+        (saved({"step": Decimal(1)}), r"it holds decimal\.Decimal; a checkpoint may hold tensors"),
+        (saved([1]), "holds a list"),
+        (b"half a checkpoint", "is damaged or not a checkpoint"),
+    ],
+    ids=["bomb", "class", "list", "damaged"],
+)
+def test_a_checkpoint_that_no_training_saves(content: bytes, message: str, tmp_path: Path) -> None:
+    _pointed(tmp_path, "step-00000001.pt", content)
+    refused(checkpoint.load, tmp_path, match=f"cannot go on from the checkpoint: .*{message}.* --again")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(np.array(["2020"], "M8[Y]"), "datetime64"), (np.zeros(2, "m8[s]"), "timedelta64")]
+)
+def test_a_pickle_of_times_is_no_damage(value: Any, kind: str) -> None:
+    refused(unpickle.loads, pickle.dumps({"t": value}), "a.pkl", match=f"^a.pkl: refused, since it holds {kind}: ")
 
 
 @pytest.mark.parametrize(

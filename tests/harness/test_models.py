@@ -222,3 +222,16 @@ def test_classifiers_are_no_lifters() -> None:
 def test_what_is_a_reading_says_so() -> None:
     assert "expansion" in models.reading("posemagic-causal")
     assert models.reading("mixste") == {}
+
+
+def test_a_module_of_any_name_that_python_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my-lifters").mkdir()
+    (tmp_path / "my-lifters" / "2nd.py").write_text("from tests.harness.test_models import ThirdParty as build\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert type(models.build("my-lifters.2nd:build", frames=9, in_channels=2)).__name__ == "ThirdParty"
+
+
+@pytest.mark.parametrize("module", ["", ".lifters", "lifters.", "my..lifters", "my/lifters", "../lifters"])
+def test_what_is_no_name_of_a_module(module: str) -> None:
+    with pytest.raises(BadInput, match="is no name of a module"):
+        models.build(f"{module}:build", frames=9, in_channels=2)

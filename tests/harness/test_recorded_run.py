@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from harness import recorded_run
+from harness.errors import RunFailed
+from harness.training import checkpoint
 
 
 @pytest.mark.parametrize(
@@ -83,3 +85,66 @@ def test_weights_are_named_from_the_results_folder(tmp_path: Path) -> None:
     entry = recorded_run.keep_weights(folder, {"model": {}})
     assert (tmp_path / "results" / entry["path"]).is_file()
     assert len(entry["sha256"]) == 64
+
+
+def test_a_model_that_leaves_has_failed() -> None:
+    store = Kept()
+    with (
+        pytest.raises(RunFailed, match="the model left by SystemExit: 0"),
+        recorded_run.recording({"status": "failed"}, store),  # type: ignore[arg-type]
+    ):
+        raise SystemExit(0)
+    (kept,) = store.records
+    assert (kept["status"], "SystemExit: 0" in kept["error"]) == ("failed", True)
+
+
+OK = {"id": "a", "status": "ok", "finished": "then"}
+
+
+@pytest.mark.parametrize("before", [None, OK, {"id": "a", "status": "interrupted"}])
+def test_again_starts_from_nothing_and_then_goes_on(tmp_path: Path, before: dict[str, Any] | None) -> None:
+    said: list[str] = []
+
+    def repeated(newest: dict[str, Any] | None, again: bool) -> bool:
+        return recorded_run.repeated(tmp_path, newest, again, said.append)
+
+    checkpoint.save(tmp_path, 1, {"step": 1})
+    assert not repeated(before, again=False)
+    assert checkpoint.load(tmp_path) is not None
+    assert repeated(before, again=True)
+    assert checkpoint.load(tmp_path) is None
+    assert said == []
+    checkpoint.save(tmp_path, 2, {"step": 2})
+    assert [repeated(before, again) for again in (False, True)] == [True, True]
+    assert checkpoint.load(tmp_path) == {"step": 2}
+    assert len(said) == 2
+    # It has been finished, and a kill came before the mark was removed.
+    assert not repeated({**OK, "finished": "now"}, again=False)
+    assert repeated({**OK, "finished": "now"}, again=True)
+    assert checkpoint.load(tmp_path) is None
+
+
+@pytest.mark.parametrize(("error", "marked"), [(ValueError("boom"), False), (KeyboardInterrupt(), True)])
+def test_only_an_interrupted_repetition_is_gone_on_with(tmp_path: Path, error: BaseException, marked: bool) -> None:
+    assert recorded_run.repeated(tmp_path, OK, True, lambda line: None)
+    store = Kept()
+    with pytest.raises(type(error)), recorded_run.recording({}, store, OK, tmp_path):  # type: ignore[arg-type]
+        raise error
+    assert store.records == []
+    assert recorded_run.repeated(tmp_path, OK, False, lambda line: None) is marked
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"[]", b"\xff", b'{"from": 3}'])
+def test_a_damaged_mark_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / recorded_run.AGAIN).write_bytes(content)
+    assert not recorded_run.repeated(tmp_path, OK, False, lambda line: None)
+
+
+def test_sigterm_while_the_record_is_appended_is_an_interruption() -> None:
+    class Terminated(Kept):
+        def append(self, record: dict[str, Any]) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            super().append(record)
+
+    with pytest.raises(KeyboardInterrupt), recorded_run.recording({}, Terminated()):  # type: ignore[arg-type]
+        pass

@@ -124,7 +124,7 @@ def require_nothing_temporary(*folders: Path) -> None:
 
 
 def _is_temporary(name: str) -> bool:
-    return name.endswith((".part", ".partial", ".tmp")) or name.startswith(("step-", "checkpoint.json"))
+    return name.endswith((".part", ".partial", ".tmp")) or name.startswith(("step-", "checkpoint.json", "again"))
 
 
 def _files(folder: Path) -> Iterator[Path]:

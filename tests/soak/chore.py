@@ -45,9 +45,11 @@ def chores(number: int, place: Place, run_id: str) -> list[Chore]:
     options = [word for name, value in OPTIONS.items() for word in ("-o", f"{name}={value}")]
     here = ["--results", str(place.results)]
     exact = ["--threads", "1", "--device", "cpu"]
+    train = ["run", "--model", MODEL, *options, "--data", DATA, "--frames", str(FRAMES), "--batch-size", "2",
+             "--steps", str(STEPS), "--seed", str(number), *exact, *here]  # fmt: skip
     return [
-        Chore("train", ["run", "--model", MODEL, *options, "--data", DATA, "--frames", str(FRAMES), "--batch-size", "2",
-                        "--steps", str(STEPS), "--seed", str(number), *exact, *here]),
+        Chore("train", train),
+        Chore("train again", [*train, "--again"]),
         Chore("evaluate", ["evaluate", "--run", run_id, "--data", DATA, "--data-seed", str(number + 1), *exact, *here]),
         Chore("measure", ["measure", "--model", "martinez", "--frames", str(FRAMES + number), "--rounds", "2",
                           "--samples", "6", "--seconds", "0", *exact, *here]),

@@ -15,6 +15,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from harness.comparison.group import Group
+from harness.printable import encodable
 from harness.reporting import row_labels
 from harness.reporting.cost_figures import sheet
 from harness.reporting.figure import style
@@ -38,7 +39,10 @@ def colours() -> Colormap:
 
 def means_by_name(group: Group, path: str) -> pd.DataFrame:
     """One row an entry, one column a name: mean P1 over seeds in mm, of the entries that have it."""
-    rows = {entry.title: entry.p1_by_name(path) for entry in group.scored}
+    rows = {
+        encodable(entry.title): {encodable(name): mm for name, mm in entry.p1_by_name(path).items()}
+        for entry in group.scored
+    }
     return pd.DataFrame.from_dict({title: row for title, row in rows.items() if row}, orient="index")
 
 

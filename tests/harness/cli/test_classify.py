@@ -86,6 +86,21 @@ def test_models_and_seeds_in_one_table_and_again_from_the_store(
     assert written == {"classification.md", "classification.csv", "classification.svg", "classification.png"}
 
 
+def test_a_model_that_fails_does_not_keep_the_others_from_being_run_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shapes, "TRAIN_CLOUDS_PER_CLASS", 8)
+    monkeypatch.setattr(shapes, "TEST_CLOUDS_PER_CLASS", 4)
+    monkeypatch.setattr(cost, "PROTOCOL", SHORT)
+    words = ["classify", "--model", f"{MODULE}:broken", f"{MODULE}:tiny", "--steps", "2", "--points", "64"]
+    words += ["--cost-points", "64", "--threads", "1", "--results", str(tmp_path)]
+    code, out, err = harness(*words, capsys=capsys)
+    assert code == 1
+    assert "1 of 2 runs failed: " in err
+    assert ("point_models:tiny" in out, "broken" in out) == (True, False)
+    assert [record["status"] for record in Store(tmp_path, CLASSIFICATIONS).records()] == ["failed", "ok"]
+
+
 def test_comparing_what_is_not_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     require_refused(["compare", "classify", "--results", str(tmp_path)], "nothing is classified", capsys)
     Store(tmp_path, CLASSIFICATIONS).append(record())

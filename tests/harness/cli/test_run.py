@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,25 @@ def test_an_unexpected_error_is_one_line_and_ends_with_1(
     code, _, err = harness("list", "runs", "--results", str(tmp_path), capsys=capsys)
     assert code == 1
     assert err.strip() == "harness: RuntimeError: boom (harness --debug shows where)"
+
+
+def test_a_command_that_leaves_by_system_exit_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def leave(self: Store, skip_bad: bool = False) -> None:
+        raise SystemExit(0)
+
+    monkeypatch.setattr(Store, "latest", leave)
+    code, _, err = harness("list", "runs", "--results", str(tmp_path), capsys=capsys)
+    assert (code, "SystemExit: 0" in err) == (1, True)
+
+
+def test_sigterm_ends_any_command_with_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Store, "latest", lambda self, skip_bad=False: os.kill(os.getpid(), signal.SIGTERM))
+    code, _, err = harness("list", "runs", "--results", str(tmp_path), capsys=capsys)
+    assert (code, err.strip()) == (130, "harness: interrupted")
 
 
 def test_the_last_model_s_mistake_does_not_wait_for_the_first_one_s_training(

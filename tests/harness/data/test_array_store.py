@@ -483,3 +483,55 @@ def test_the_digest_is_that_of_the_set_itself(tmp_path: Path) -> None:
     parts = [sequence("S1/W/1/c", 7, 0), sequence("S1/W/2/c", 5, 2, valid=np.ones(5, dtype=bool))]
     source = Source(tmp_path / "d", lambda: Dataset("x", "gt", tuple(parts), ()))
     assert digest(source.open().train) == digest(parts)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep")])
+def test_a_store_is_kept_where_this_process_has_no_room(
+    error: Exception, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(array_store, "_map", raising(error))
+        with warnings.catch_warnings(record=True) as said_of_it:
+            warnings.simplefilter("always")
+            assert_same(source.open(), dataset())
+    assert f"cannot be opened by this process ({type(error).__name__}" in str(said_of_it[0].message)
+    assert len(source.stores) == 1
+    assert_same(source.open(), dataset())
+    assert source.made == 2
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def raises(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return raises
+
+
+def touched(source: Source) -> Path:
+    """The source's store, whose manifest is written anew when it is opened next."""
+    source.open()
+    os.utime(source.files[0], ns=(1, 1))
+    return source.stores[0]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_manifest_that_cannot_be_written_leaves_nothing(
+    error: BaseException, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = touched(source)
+    monkeypatch.setattr(array_store.os, "fsync", raising(error))
+    with contextlib.suppress(KeyboardInterrupt), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source.open()
+    assert list(store.glob("*.partial")) == []
+
+
+def test_what_a_start_that_was_killed_left_beside_the_manifest_goes(source: Source) -> None:
+    store = touched(source)
+    left = store / "manifest.json.0123.partial"
+    left.write_text("half")
+    os.utime(left, ns=(0, 0))
+    assert_same(source.open(), dataset())
+    assert source.made == 1
+    assert not left.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from pathlib import Path
@@ -36,3 +37,7 @@ def crashing(results: Path) -> str:
 def hanging(results: Path) -> str:
     time.sleep(600)
     return "awake"
+
+
+def importing_torch(results: Path) -> str:
+    return importlib.import_module("torch").__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from harness.doctor import report
@@ -44,3 +45,9 @@ def test_json_says_first_whether_it_runs() -> None:
         told = json.loads(report.as_json(findings, Path("größer")))
         assert (told["runs"], told["results"]) == (runs, "größer")
         assert [Finding(**one) for one in told["findings"]] == findings
+
+
+def test_a_folder_whose_name_is_in_another_encoding() -> None:
+    odd = replace(FINE, found="gr\udcf6\x1b")
+    assert report.lines(odd, FINE) == ["  ok      chunked                 gr\\udcf6\\x1b"]
+    assert json.loads(report.as_json([odd], Path("gr\udcf6")).encode())["results"] == "gr\udcf6"

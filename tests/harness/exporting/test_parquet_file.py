@@ -29,6 +29,12 @@ def test_every_value_and_type_comes_back() -> None:
     assert tuple(zip(*(column.to_pylist() for column in table.columns), strict=True)) == ROWS
 
 
+def test_a_column_whose_name_is_in_another_encoding() -> None:
+    whole = Sheet((Column("config.options.gr\udcf6", TEXT),), (("a",),))
+    assert read(parquet_file(whole)).schema.names == ["config.options.gr\\udcf6"]
+    assert csv_text(whole) == "config.options.gr\\udcf6\na\n"
+
+
 def test_the_table_of_runs_comes_back_equal() -> None:
     stored = [records.record(model, seed) for model in ("posemamba-xs", "posemamba-s") for seed in (0, 1)]
     for table in KINDS["runs"].tables:

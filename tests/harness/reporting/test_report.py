@@ -265,3 +265,12 @@ def test_the_same_bytes_in_another_environment_and_without_torch(
     assert names == sorted(path.relative_to(there) for path in there.rglob("*") if path.is_file())
     for name in names:
         assert (written / name).read_bytes() == (there / name).read_bytes(), name
+
+
+def test_figures_of_an_earlier_page_do_not_stay_beside_this_one(tmp_path: Path) -> None:
+    report.write(Evidence(tmp_path, records.two_protocols()), tmp_path, ("html",))
+    (tmp_path / "figures" / "mine.png").write_bytes(b"")
+    before = set((tmp_path / "figures").iterdir())
+    written = report.write(Evidence(tmp_path, [records.record()]), tmp_path, ("html",))
+    figures = {path for path in written if path.parent.name == "figures"}
+    assert set((tmp_path / "figures").iterdir()) == figures | {tmp_path / "figures" / "mine.png"} != before
