@@ -13,6 +13,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+#: No array is so long; one that has no values otherwise could say so.
+_ENDLESS = 2**63
+
 
 def read_header(stream: io.BytesIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type, with the stream behind them. Raises ValueError for what is no header."""
@@ -34,8 +37,8 @@ def parse(content: bytes) -> NDArray[Any]:
     shape, dtype = read_header(stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects (a pickle), which could run code")
-    if any(length < 0 for length in shape):
-        raise ValueError(f"its header says shape {shape}")
+    if not all(type(length) is int and 0 <= length < _ENDLESS for length in shape):  # True is an int, and no length
+        raise ValueError(f"its header says shape {str(shape)[:200]}")
     count, there = math.prod(shape), len(content) - stream.tell()
     # Values without a size, of which any number takes no bytes, are no data either.
     if count * dtype.itemsize != there or (count > 1 and not dtype.itemsize):

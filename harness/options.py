@@ -10,6 +10,9 @@ from typing import Any
 
 from harness.errors import BadInput, suggestion
 
+#: A whole number that no size of a model is, and that overflows what is computed with it.
+_ENDLESS = 2**63
+_LONGEST_QUOTE = 200
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -19,9 +22,9 @@ def split(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise BadInput(f"-o {pair}: expected name=value, such as -o depth=8")
+            raise BadInput(f"-o {_shortened(pair)}: expected name=value, such as -o depth=8")
         if name in found:
-            raise BadInput(f"-o {name} is given twice: {found[name]} and {text}")
+            raise BadInput(_shortened(f"-o {name} is given twice: {found[name]} and {text}"))
         found[name] = text
     return found
 
@@ -43,7 +46,7 @@ def parse(config: Any, overrides: Mapping[str, Any], owner: str) -> dict[str, An
 
 def _unknown(config: Any, name: str, known: Mapping[str, Any], owner: str) -> str:
     settings = ", ".join(f"{field} ({_name(kind)}, now {getattr(config, field)!r})" for field, kind in known.items())
-    return f"no such option {name!r} for {owner}. {suggestion(name, known)}Options: {settings}"
+    return f"no such option {_shortened(name)!r} for {owner}. {suggestion(name, known)}Options: {settings}"
 
 
 def _name(kind: Any) -> str:
@@ -73,11 +76,12 @@ def _as(kind: Any, given: Any, name: str, owner: str) -> Any:
             number = kind(given)
         except (TypeError, ValueError):
             number = None
-        if number is not None and (isinstance(given, str) or number == given):
+        endless = isinstance(number, int) and abs(number) >= _ENDLESS
+        if number is not None and not endless and (isinstance(given, str) or number == given):
             return number
     if origin is tuple and (numbers := _numbers(typing.get_args(kind)[0], given)):
         return numbers
-    raise BadInput(f"{owner}: option {name} wants {_article(_name(kind))}, got {given!r}")
+    raise BadInput(f"{owner}: option {name} wants {_article(_name(kind))}, got {_shortened(repr(given))}")
 
 
 def _numbers(kind: Any, given: Any) -> tuple[Any, ...] | None:
@@ -87,6 +91,10 @@ def _numbers(kind: Any, given: Any) -> tuple[Any, ...] | None:
         return tuple(kind(member) for member in members)
     except (TypeError, ValueError):
         return None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
 def _article(word: str) -> str:

@@ -262,7 +262,10 @@ class _SkeletonReader:
             line.fail(f"a second bone called {name!r}")
         if len(self._loose) == MOST_BONES:
             line.fail(f"more than {MOST_BONES} bones; is it the skeleton of a person?")
-        entries["vector"] = entries.pop("direction") * entries.pop("length")
+        with np.errstate(over="ignore"):
+            entries["vector"] = entries.pop("direction") * entries.pop("length")
+        if not np.isfinite(entries["vector"]).all():
+            line.fail(f"bone {name[:80]!r} is longer than any number")
         self._loose[name] = Bone(**entries)
 
     def _read_link(self, line: _Line) -> None:

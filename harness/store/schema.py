@@ -18,6 +18,9 @@ Record = dict[str, Any]
 
 TEXT, WHOLE, NUMBER, YES_NO, ANYTHING = "text", "whole number", "number", "yes or no", "anything"
 
+#: What a message quotes of the names in a damaged record.
+_LONGEST_NAME = 200
+
 #: How a piece of work can have ended.
 STATUSES: Mapping[str, str] = {
     "ok": "finished; its figures can be used",
@@ -70,7 +73,7 @@ class Schema:
 
     def validate(self, record: Mapping[str, Any]) -> None:
         """Raises BadInput naming a field of ``record`` that is missing, unknown or of another kind."""
-        name = f"record {record.get('id', 'without id')!r}"
+        name = f"record {str(record.get('id', 'without id'))[:_LONGEST_NAME]!r}"
         for path in self.required:
             if look_up(record, path) is None:
                 raise BadInput(f"{name} has no {path}")
@@ -86,7 +89,7 @@ class Schema:
             needs = " and ".join(self.accuracy_needs)
             raise BadInput(f"{name} has accuracy without {needs}: nobody could compare it")
         for path, problem in _problems("", self.tree, record, self.where):
-            raise BadInput(f"{name}: {path} {problem}")
+            raise BadInput(f"{name}: {path[:_LONGEST_NAME]} {problem}")
 
 
 def look_up(record: Mapping[str, Any], path: str) -> Any:

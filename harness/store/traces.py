@@ -64,7 +64,7 @@ def load(path: Path, sha256: str | None = None) -> Traces:
         raise
     except Exception as error:
         # Of a zip of arrays anything may be wrong, and zlib, tokenize and numpy each have errors of their own.
-        raise BadInput(f"{path} holds no traces of a run: {error}") from error
+        raise BadInput(f"{path} holds no traces of a run: {str(error)[:200]}") from error
 
 
 def _unpacked(content: bytes, where: str) -> dict[str, NDArray[Any]]:

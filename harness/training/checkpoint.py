@@ -48,12 +48,13 @@ def load(folder: Path) -> dict[str, Any] | None:
         pointer = json.loads(pointer_path.read_text())
         name, wanted = pointer["file"], str(pointer["sha256"])
         path = folder / name
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        is_there = path.is_file()  # some names no file can have
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise BadInput(f"checkpoint {pointer_path} is damaged: it names no file and sha256. {_REMEDY}") from error
     if zip_members.leads_out(name):
-        raise BadInput(f"checkpoint {pointer_path} names {name}, which lies outside of its folder. {_REMEDY}")
-    if not path.is_file() or (found := file_digest(path)) != wanted:
-        state = f"its sha256 is {found[:12]}…, expected {wanted[:12]}…" if path.is_file() else "it is gone"
+        raise BadInput(f"checkpoint {pointer_path} names {name[:200]}, which lies outside of its folder. {_REMEDY}")
+    if not is_there or (found := file_digest(path)) != wanted:
+        state = f"its sha256 is {found[:12]}…, expected {wanted[:12]}…" if is_there else "it is gone"
         raise BadInput(f"checkpoint {path} is damaged: {state}. {_REMEDY}")
     try:
         return checkpoint_file.read(path)

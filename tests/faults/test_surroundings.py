@@ -76,7 +76,9 @@ def lasting(record: dict[str, Any]) -> dict[str, Any]:
     kept["cost"] = {
         name: value for name, value in record["cost"].items() if name.startswith(("params", "macs", "flops", "bytes"))
     }
-    kept["warnings"] = [text for text in record["warnings"] if "inference speed" not in text]
+    kept["warnings"] = [
+        text for text in record["warnings"] if not text.startswith(("inference speed is", "training computed"))
+    ]
     return kept
 
 

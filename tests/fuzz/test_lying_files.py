@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 import torch
 
-from harness import checkpoint_file, npy_array, zip_members
+from harness import checkpoint_file, models, npy_array, zip_members
 from harness.classification import hdf5
 from harness.data import acclaim, bvh, unpickle
 from harness.data.archive import read_arrays
 from harness.errors import BadInput
 from harness.store import traces as trace_file
+from harness.store.record import RUNS
 from harness.store.store import Store
 from harness.training import checkpoint
 from tests.fuzz.arrays import npy
@@ -395,3 +396,25 @@ def _ask_and_blame() -> None:
 def test_the_bounds_see_what_is_asked_for(ask: Callable[[], None]) -> None:
     with pytest.raises(AskedForTooMuch), within_bounds():
         ask()
+
+
+@pytest.mark.parametrize("length", ["True", "2**70", str(2**63)])
+def test_an_array_whose_length_is_none(length: str) -> None:
+    header = f"{{'descr': '|V0', 'fortran_order': False, 'shape': ({length},), }}\n".encode()
+    with pytest.raises(ValueError, match="header"):
+        npy_array.parse(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+
+
+def test_names_of_megabytes_are_not_quoted_whole(tmp_path: Path) -> None:
+    name = "[" * 5000
+    for record in ({"id": name, "schema": 99}, {"id": "a", "schema": 1, name: 1}):
+        needed = {"status": "ok", "config": {"model": "a", "frames": 1, "in_channels": 2}}
+        with pytest.raises(BadInput) as ended:
+            RUNS.validate({**needed, **record})
+        assert len(str(ended.value)) < 1000
+    (tmp_path / "checkpoint.json").write_text(json.dumps({"file": name, "sha256": ""}))
+    with pytest.raises(BadInput, match="damaged"):
+        checkpoint.load(tmp_path)
+    with pytest.raises(BadInput, match="depth wants an int") as ended:
+        models.configure("posemamba-xs", 27, 3, {"depth": "9" * 4000})
+    assert len(str(ended.value)) < 1000

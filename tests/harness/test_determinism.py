@@ -64,8 +64,8 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def lasting(record: dict[str, Any]) -> list[tuple[str, Any]]:
     """What has to be equal."""
-    # A sentence about a noisy clock is of the moment too.
-    of_speed = [text for text in record["warnings"] if text.startswith("inference speed is")]
+    # Sentences about a noisy clock and a busy machine are of the moment too.
+    of_speed = [text for text in record["warnings"] if text.startswith(("inference speed is", "training computed"))]
     kept = {**record, "warnings": [text for text in record["warnings"] if text not in of_speed]}
     return [(path, value) for path, value in leaves(kept) if not path.startswith(OF_THE_MOMENT)]
 
@@ -106,8 +106,7 @@ def test_two_processes_make_the_same_record_but_for_the_time_it_took(twice: list
     for path in ("accuracy.p1_mm", "training.curve.*.loss", "data.digest_test", "traces.sha256", "signature.long"):
         assert path in paths
     # What is left out is there, and is left out because it does differ.
-    moments = [dict(leaves(record)) for record in (first, second)]
-    assert moments[0]["training.seconds"] != moments[1]["training.seconds"]
+    assert list(leaves(first)) != list(leaves(second))
 
 
 def test_a_difference_would_be_seen(twice: list[Path]) -> None:
