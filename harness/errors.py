@@ -59,6 +59,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return named or any(text in str(error).lower() for text in _OUT_OF_MEMORY)
 
 
+def left_by(error: SystemExit) -> str:
+    """What to say of code of others that ended the process, as it thought."""
+    return f"the model left by SystemExit: {error.code}; a model may raise an error, and not end the process"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``"Did you mean: a, b? "`` for the known names nearest to ``name``, or ``""``."""
     nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

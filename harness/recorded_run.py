@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness import atomic_file, determinism, sweep, termination
-from harness.errors import BadInput, Interrupted, RunFailed, is_out_of_memory
+from harness import atomic_file, determinism, termination
+from harness.errors import BadInput, Interrupted, RunFailed, is_out_of_memory, left_by
 from harness.progress import Say, warnings_said
 from harness.store import traces as trace_file
 from harness.store.schema import Record
@@ -102,7 +102,7 @@ def recording(
                 yield
             record["status"] = "ok"
         except SystemExit as error:
-            record["status"], record["error"] = "failed", sweep.left_by(error)
+            record["status"], record["error"] = "failed", left_by(error)
             raise RunFailed(record["error"]) from error
         except BaseException as error:
             record["status"], record["error"] = status(error), str(error) or type(error).__name__

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from harness.printable import encodable
+
 _Value = TypeVar("_Value")
 
 #: What spreadsheets take for the beginning of a formula, in the letters of East Asian keyboards too.
@@ -11,10 +13,11 @@ _FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 
 def inert(value: _Value) -> _Value | str:
-    """``value``, with an apostrophe before a text that begins as a formula does and is no number."""
-    if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value):
-        return f"'{value}"
-    return value
+    """``value``; a text can be written as UTF-8 then, and one that begins as a formula does and is no number has an
+    apostrophe before it.
+    """
+    text = encodable(value)
+    return f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from harness.errors import BadInput, CannotWrite, HarnessError, Interrupted, ResultsBusy, RunFailed
+from harness.errors import BadInput, CannotWrite, HarnessError, Interrupted, ResultsBusy, RunFailed, left_by
 from harness.progress import Say
 
 
@@ -41,11 +41,6 @@ def run_all(
         if config.run_id() in failures and len(configs) > 1:
             say(f"{_line(config.run_id(), failures[config.run_id()])}. The others go on")
     return records, _error(failures, len(configs)) if failures else None
-
-
-def left_by(error: SystemExit) -> str:
-    """What to say of code of others that ended the process, as it thought."""
-    return f"the model left by SystemExit: {error.code}; a model may raise an error, and not end the process"
 
 
 def _error(failures: dict[str, Exception], runs: int) -> Exception:

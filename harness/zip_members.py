@@ -19,6 +19,11 @@ LARGEST_EXPANSION = 100
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
+def most_bytes(packed_bytes: int) -> int:
+    """What a file of ``packed_bytes`` may unpack to."""
+    return ALWAYS_ALLOWED_BYTES + LARGEST_EXPANSION * packed_bytes
+
+
 def listed(archive: zipfile.ZipFile, packed_bytes: int, where: str) -> list[zipfile.ZipInfo]:
     """The members of an archive of ``packed_bytes``, in its order.
 
@@ -37,7 +42,7 @@ def listed(archive: zipfile.ZipFile, packed_bytes: int, where: str) -> list[zipf
         if member.compress_type not in _METHODS:
             raise BadInput(f"{where}: member {name!r} is packed by a method that is not read here; expected deflate")
     unpacked_bytes = sum(member.file_size for member in members)
-    if unpacked_bytes > ALWAYS_ALLOWED_BYTES + LARGEST_EXPANSION * packed_bytes:
+    if unpacked_bytes > most_bytes(packed_bytes):
         raise BadInput(
             f"{where}: refused, since {packed_bytes:,} bytes would unpack to {unpacked_bytes:,}; if it is sound, save"
             " it again without compression"

@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.store": set(),
     "harness.quantity": set(),
     "harness.printable": set(),
-    "harness.spreadsheet": set(),
+    "harness.spreadsheet": {"harness.printable"},
     "harness.comparison": {
         "harness.store", "harness.evaluation", "harness.measurement.samples",
         "harness.complexity.student",
@@ -96,7 +96,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.termination": set(),
     "harness.sweep": set(),
     "harness.recorded_run": {
-        "harness.store", "harness.training", "harness.termination", "harness.determinism", "harness.sweep",
+        "harness.store", "harness.training", "harness.termination", "harness.determinism",
     },
     "harness.run": {
         "harness.recorded_run", "harness.determinism",

@@ -78,6 +78,6 @@ def _array(file: Any, name: str, path: Path) -> NDArray[Any]:
     if found.external or found.is_virtual:
         raise BadInput(f"{path}: refused, since the numbers of {name!r} lie in other files; expected them in this one")
     # Of what was never written, HDF5 makes as many zeros as the shape says.
-    if found.nbytes > zip_members.ALWAYS_ALLOWED_BYTES + zip_members.LARGEST_EXPANSION * path.stat().st_size:
+    if found.nbytes > zip_members.most_bytes(path.stat().st_size):
         raise BadInput(f"{path}: refused, since {name!r} would unpack to {found.nbytes:,} bytes; is it whole?")
     return np.asarray(found[()])

@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from harness.printable import encodable
 from harness.quantity import MISSING, decimal, prefixed, speed, with_spread
 from harness.reporting.grid import Grid, Heading
 from harness.spreadsheet import inert
@@ -276,5 +275,5 @@ _RAW = (
 
 def csv(records: Iterable[Record]) -> str:
     """A row for each run, with its raw figures."""
-    rows = [{path: inert(encodable(look_up(record, path))) for path in _RAW} for record in records]
+    rows = [{path: inert(look_up(record, path)) for path in _RAW} for record in records]
     return str(pd.DataFrame(rows, columns=list(_RAW), dtype=object).to_csv(index=False, lineterminator="\n"))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.rotation import fixed_axes
-from harness.data.textfile import read_text
+from harness.data.textfile import LONGEST_MESSAGE, MOST_DIGITS, read_text
 from harness.errors import BadInput, suggestion
 
 Array = NDArray[Any]
@@ -31,10 +31,6 @@ INCH_M = 0.0254
 MOST_BONES = 500
 #: Bones without degrees of freedom are at most this many times the degrees of freedom.
 _STILL_BONES_PER_FREEDOM = 4
-#: Of a frame's number; a file with more frames would not fit on a disk.
-_MOST_DIGITS = 15
-#: What a message quotes of a damaged file may be a line of megabytes.
-_LONGEST_MESSAGE = 400
 _TRANSLATIONS = ("tx", "ty", "tz")
 _ROTATIONS = ("rx", "ry", "rz")
 
@@ -91,7 +87,7 @@ def read_motion(path: Path, skeleton: Skeleton) -> dict[str, Array]:
         if first.startswith(":"):
             radians |= first.upper() == ":RADIANS"
         elif not rest and first.isdecimal():
-            if len(first) > _MOST_DIGITS:
+            if len(first) > MOST_DIGITS:
                 line.fail(f"a frame number of {len(first)} digits")
             _check_frame(line, columns, len(numbers))
             numbers.append(int(first))
@@ -150,7 +146,7 @@ class _Line:
         return values
 
     def fail(self, what: str) -> NoReturn:
-        raise BadInput(f"{self.path}, line {self.number}: {what[:_LONGEST_MESSAGE]}")
+        raise BadInput(f"{self.path}, line {self.number}: {what[:LONGEST_MESSAGE]}")
 
 
 def _lines(path: Path, expected: str) -> Iterator[_Line]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.rotation import about
-from harness.data.textfile import read_text
+from harness.data.textfile import LONGEST_MESSAGE, MOST_DIGITS, read_text
 from harness.errors import BadInput
 
 Array = NDArray[Any]
@@ -32,10 +32,6 @@ MOST_JOINTS = 500
 _STILL_JOINTS_PER_CHANNEL = 4
 
 _LONGEST_NAME = 200
-#: What a message quotes of a damaged file may be a line of megabytes.
-_LONGEST_MESSAGE = 400
-#: Of a number of frames; a file with more of them would not fit on a disk.
-_MOST_DIGITS = 15
 
 #: A frame time written with few digits is taken for the whole frame rate within this share of it.
 _FRAME_RATE_TOLERANCE = 1e-3
@@ -220,13 +216,13 @@ class _Hierarchy:
 
     def _fail(self, what: str) -> NoReturn:
         line = self._words[self._at - 1][1] if self._words else 1
-        raise BadInput(f"{self._path}, line {line}: {what[:_LONGEST_MESSAGE]}")
+        raise BadInput(f"{self._path}, line {line}: {what[:LONGEST_MESSAGE]}")
 
 
 def _motion_header(path: Path, rows: list[list[str]]) -> tuple[int, float]:
     """Number of frames and seconds between them, from the two rows before the frames."""
     frames = rows[0][-1] if rows and rows[0][0].lower().startswith("frames") else ""
-    if not frames.isdecimal() or len(frames) > _MOST_DIGITS or int(frames) < 1:
+    if not frames.isdecimal() or len(frames) > MOST_DIGITS or int(frames) < 1:
         raise BadInput(f"{path}: 'Frames: N' with N at least 1 should come after MOTION; found {_shown(rows[:1])}")
     step = rows[1][-1] if len(rows) > 1 and rows[1][0].lower() == "frame" else ""
     frame_time_s = _finite(step)

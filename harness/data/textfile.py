@@ -6,6 +6,11 @@ from pathlib import Path
 
 from harness.errors import BadInput
 
+#: What a message quotes of a damaged file may be a line of megabytes.
+LONGEST_MESSAGE = 400
+#: Of a number of frames; a file with more of them would not fit on a disk.
+MOST_DIGITS = 15
+
 #: How a file begins that was saved in place of another one, and what it then is.
 _MISTAKEN = (
     (b"<!doctype", "a web page saved in place of the file; download the file itself"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from harness.exporting.sheet import Sheet
-from harness.printable import encodable
 from harness.spreadsheet import inert
 from harness.store.schema import NUMBER, TEXT, YES_NO
 
@@ -35,6 +34,6 @@ def _cell(value: Any, kind: str) -> str:
 
 
 def _text(text: str) -> str:
-    text = inert(encodable(text))
+    text = inert(text)
     is_plain = text and not any(mark in text for mark in _QUOTED) and text == text.strip()
     return text if is_plain else '"' + text.replace('"', '""') + '"'

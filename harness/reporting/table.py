@@ -17,7 +17,6 @@ from harness.comparison.significance import MARKS_IN_WORDS, REVERSIBLE, marks
 from harness.comparison.standing import Standing
 from harness.evaluation.statistics import CONFIDENCE, RESAMPLES
 from harness.measurement.samples import INVALID, STABLE
-from harness.printable import encodable
 from harness.quantity import (
     MISSING,
     change,
@@ -232,7 +231,7 @@ class Table:
     def frame(self) -> pd.DataFrame:
         """The raw figures, and texts that UTF-8 can hold and no spreadsheet takes for formulas."""
         whole = dict.fromkeys(("rank", "frames", "seeds", "takes", "params_total"), "Int64")
-        rows = [{name: inert(encodable(value)) for name, value in asdict(row).items()} for row in self.rows]
+        rows = [{name: inert(value) for name, value in asdict(row).items()} for row in self.rows]
         return pd.DataFrame(rows).astype(whole)
 
     def to_text(self) -> str:
@@ -337,7 +336,7 @@ def latex(groups: Iterable[Group]) -> str:
 def csv(groups: Iterable[Group]) -> str:
     """Every row of every table with its raw figures and its group."""
     frames = [
-        table.frame().assign(group=encodable(table.group.name), protocol=encodable(table.group.protocol or ""))
+        table.frame().assign(group=inert(table.group.name), protocol=inert(table.group.protocol or ""))
         for table in build(groups)
     ]
     return str(pd.concat(frames).to_csv(index=False, lineterminator="\n")) if frames else ""
