@@ -65,9 +65,10 @@ def _live(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def remains(results: Path) -> list[str]:
-    """Files that only a process at work should have: parts of files, checkpoints, marks of repetitions."""
-    return sorted(
-        path.relative_to(results).as_posix()
-        for path in results.rglob("*")
-        if path.name.endswith((".part", ".partial")) or path.name.startswith(("step-", "checkpoint.json", "again"))
-    )
+    """Files below ``results`` that only a process at work should have."""
+    return sorted(path.relative_to(results).as_posix() for path in results.rglob("*") if is_temporary(path.name))
+
+
+def is_temporary(name: str) -> bool:
+    """Parts of files, checkpoints, marks of repetitions."""
+    return name.endswith((".part", ".partial", ".tmp")) or name.startswith(("step-", "checkpoint.json", "again"))

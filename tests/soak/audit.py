@@ -14,6 +14,7 @@ from harness.store.measurement import MEASUREMENTS
 from harness.store.record import RUNS
 from harness.store.schema import Record, Schema
 from harness.store.store import Store
+from tests.faults.life import is_temporary
 from tests.soak.chore import Place
 
 SCHEMAS = (RUNS, MEASUREMENTS)
@@ -118,13 +119,9 @@ def require_equal_files(one: Path, other: Path) -> None:
 
 def require_nothing_temporary(*folders: Path) -> None:
     """Raises Lost for parts of files, checkpoints, and whatever only a process at work should have."""
-    left = [path for folder in folders for path in folder.rglob("*") if _is_temporary(path.name)]
+    left = [path for folder in folders for path in folder.rglob("*") if is_temporary(path.name)]
     if left:
         raise Lost(f"left behind: {', '.join(map(str, left))}")
-
-
-def _is_temporary(name: str) -> bool:
-    return name.endswith((".part", ".partial", ".tmp")) or name.startswith(("step-", "checkpoint.json", "again"))
 
 
 def _files(folder: Path) -> Iterator[Path]:
