@@ -16,6 +16,8 @@ from torch.nn import functional
 AttentionForm = Literal["sdpa", "explicit"]
 ATTENTION_FORMS: tuple[str, ...] = get_args(AttentionForm)
 
+#: Sequences that one start of a fused kernel takes on a GPU: the blocks of its grid's third dimension (CUDA).
+_MOST_SEQUENCES = 65_535
 #: Narrower heads don't fill a vector register in the products of torch's fused kernel on a CPU. From so many tokens on
 #: it is faster with zeros for the missing channels, copies included, which change neither logits nor values.
 _FULL_HEAD, _MANY_TOKENS = 16, 64
@@ -44,10 +46,18 @@ def attend(
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float) -> Tensor:
+    if (parts := _starts(query)) > 1:
+        cut = zip(*(heads.tensor_split(parts) for heads in (query, key, value)), strict=True)
+        return torch.cat([_fused(queries, keys, values, scale, dropout) for queries, keys, values in cut])
     channels = query.shape[-1]
     if _too_narrow(query):
         query, key, value = (functional.pad(heads, (0, _FULL_HEAD - channels)) for heads in (query, key, value))
     return functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale)[..., :channels]
+
+
+def _starts(heads: Tensor) -> int:
+    """In how many parts a GPU's kernel takes the sequences (seen to fail: cuDNN's in 16 bits, of 70,000)."""
+    return -(-len(heads) // _MOST_SEQUENCES) if heads.is_cuda else 1
 
 
 def _too_narrow(heads: Tensor) -> bool:

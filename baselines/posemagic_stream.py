@@ -126,7 +126,7 @@ class FoldedLayer:
         inner = over_joints.shape[-1]
         u = functional.silu(summed[:, :inner]).unsqueeze(1)  # (R, 1, D)
         over_frames, hidden = self.frame_scan(u, state.hidden)
-        scanned = torch.stack((over_joints.view(-1, inner), over_frames.squeeze(1)))  # (pair, R, D)
+        scanned = torch.stack((over_joints.reshape(-1, inner), over_frames.squeeze(1)))  # (pair, R, D)
         gate = functional.silu(gates).view(-1, 2, inner).transpose(0, 1)  # (pair, R, D)
         mamba = torch.baddbmm(self.output_bias, scanned * gate, self.output)  # (pair, R, C + 1)
 

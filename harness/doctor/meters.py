@@ -70,7 +70,7 @@ def gpu_energy(results: Path) -> str:
     if not torch.cuda.is_available():
         raise Absent("PyTorch sees no GPU")
     try:
-        meter: energy.Meter = energy.Nvml(0)
+        meter: energy.Meter = energy.Nvml.of("cuda")
         meter.joules()
     except ModuleNotFoundError as error:
         raise Absent("the package nvidia-ml-py is not installed", "pip install nvidia-ml-py") from error

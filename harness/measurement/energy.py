@@ -26,27 +26,35 @@ class Meter(Protocol):
 def meter_for(device: str, powercap: Path = POWERCAP) -> Meter | None:
     """The meter of ``device``, or None."""
     try:
-        meter: Meter = Nvml(_index(device)) if device.startswith("cuda") else Rapl(powercap)
+        meter: Meter = Nvml.of(device) if device.startswith("cuda") else Rapl(powercap)
         meter.joules()
     except Exception:  # no library, no counter, no permission: each library has exceptions of its own
         return None
     return meter
 
 
-def _index(device: str) -> int:
-    _, _, index = device.partition(":")
-    return int(index or 0)
+def _uuid(device: str) -> str:
+    """Of the GPU that torch calls so: CUDA_VISIBLE_DEVICES hides some of those that NVML counts and orders others."""
+    import torch
+
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
 
 class Nvml:
-    """A GPU's counter of its total energy, which Volta and later have."""
+    """A GPU's counter of its total energy, which Volta and later have. ``uuid`` is NVML's, ``GPU-…``."""
 
     name = "NVML total energy of the GPU"
 
-    def __init__(self, index: int, library: Any = None) -> None:
+    def __init__(self, uuid: str, library: Any = None) -> None:
         self._nvml = library or importlib.import_module("pynvml")
         self._nvml.nvmlInit()
-        self._handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+        self._handle = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
+
+    @classmethod
+    def of(cls, device: str) -> Nvml:
+        """The counter of the GPU that torch calls ``device``."""
+        library = importlib.import_module("pynvml")
+        return cls(_uuid(device), library)
 
     def joules(self) -> float:
         """The counter is in millijoules."""

@@ -3,9 +3,11 @@
 The tokens are processed in segments. A segment's tokens are laid out as S stretches of T, so that one operation
 advances all stretches by a token: first each stretch from a zero state, to learn what it adds to the state that
 enters it; then the S entering states one after the other; then every stretch again from its true state. That takes
-2 T + S small steps instead of S T. Decays are only ever multiplied, never divided or taken logarithms of, so that no
-step, however large, overflows. The backward pass goes through the segments in reverse, each recomputed from the
-state that was kept at its start, so that memory beyond inputs and outputs does not grow with L.
+2 T + S small steps instead of S T. On a CPU a segment stays in a cache; on a GPU, where every step costs the start of
+its kernels, it is as long as memory allows, and T about the root of half of it. Decays are only ever multiplied, never
+divided or taken logarithms of, so that no step, however large, overflows. The backward pass goes through the segments
+in reverse, each recomputed from the state that was kept at its start, so that memory beyond inputs and outputs does not
+grow with L.
 
 With a_l = exp(dt_l A), w_l = dt_l u_l, and g_l the gradient with respect to the state h_l:
 
@@ -25,8 +27,11 @@ from torch import Tensor
 
 from posemamba.scan import checkpoint
 
+#: Tokens of a segment and of a stretch on a CPU. Segments are whole stretches between checkpoints, everywhere.
 SEGMENT_TOKENS = checkpoint.TOKENS
 STRETCH_TOKENS = 8
+#: Numbers in a tensor of all states of a segment on a GPU, of which there are about six at a time: 128 MiB each.
+_GPU_STATES = 1 << 25
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
@@ -45,18 +50,21 @@ def forward(
     batch, groups, states, length = B.shape
     rate = _rate(A, groups)  # (K, N, D)
     step = _step(delta, delta_bias, delta_softplus)
+    segment_tokens, stretch = extents(u.device.type, batch * u.shape[1] * states, length)
     kept = u.new_empty(checkpoint.shape(batch, u.shape[1], states, length) if keep_states else (0,))
     y = torch.empty_like(u, memory_format=torch.contiguous_format)
     state = u.new_zeros(batch, *rate.shape)  # (B, K, N, D)
-    for segment, start in enumerate(range(0, length, SEGMENT_TOKENS)):
-        tokens = slice(start, start + SEGMENT_TOKENS)
-        step_s, u_s = (_by_token(x[..., tokens], groups) for x in (step, u))  # (T, S, B, K, 1, D)
-        B_s, C_s = (_by_token(x[..., tokens]) for x in (B, C))  # (T, S, B, K, N, 1)
+    for start in range(0, length, segment_tokens):
+        tokens = slice(start, start + segment_tokens)
+        step_s, u_s = (_by_token(x[..., tokens], stretch, groups) for x in (step, u))  # (T, S, B, K, 1, D)
+        B_s, C_s = (_by_token(x[..., tokens], stretch) for x in (B, C))  # (T, S, B, K, N, 1)
         hidden = _advance(torch.exp(step_s * rate), step_s * u_s * B_s, state)
         state = hidden[-1, -1].clone()
         y[..., tokens] = _by_channel((C_s * hidden).sum(-2, keepdim=True), y[..., tokens].shape)
         if keep_states:
-            kept[:, segment] = state.transpose(1, 2).flatten(2)
+            ends = _at_checkpoints(hidden[-1], checkpoint.TOKENS // stretch)  # (B, checkpoints, N, K*D)
+            first = start // checkpoint.TOKENS
+            kept[:, first : first + ends.shape[1]] = ends
     return (y if D is None else y.addcmul_(D[:, None], u)), kept
 
 
@@ -73,17 +81,19 @@ def backward(
     states: Tensor,
 ) -> Gradients:
     """The gradients of u, delta, A, B, C, D and delta_bias."""
-    batch, groups = B.shape[:2]
+    batch, groups, state_dim, length = B.shape
+    segment_tokens, stretch = extents(u.device.type, batch * u.shape[1] * state_dim, length)
     rate = _rate(A, groups)  # (K, N, D)
     step = _step(delta, delta_bias, delta_softplus)
     d_input, d_step, dB, dC = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (u, u, B, C))
     d_rate = torch.zeros_like(rate)
     carry = u.new_zeros(batch, *rate.shape)  # (B, K, N, D)
-    for segment in reversed(range(states.shape[1])):
-        tokens = slice(segment * SEGMENT_TOKENS, (segment + 1) * SEGMENT_TOKENS)
-        step_s, u_s, dy_s = (_by_token(x[..., tokens], groups) for x in (step, u, dy))  # (T, S, B, K, 1, D)
-        B_s, C_s = (_by_token(x[..., tokens]) for x in (B, C))  # (T, S, B, K, N, 1)
-        entering = states[:, segment - 1] if segment else torch.zeros_like(states[:, 0])  # (B, N, K*D)
+    for start in reversed(range(0, length, segment_tokens)):
+        tokens = slice(start, start + segment_tokens)
+        step_s, u_s, dy_s = (_by_token(x[..., tokens], stretch, groups) for x in (step, u, dy))  # (T, S, B, K, 1, D)
+        B_s, C_s = (_by_token(x[..., tokens], stretch) for x in (B, C))  # (T, S, B, K, N, 1)
+        before = start // checkpoint.TOKENS - 1
+        entering = states[:, before] if start else torch.zeros_like(states[:, 0])  # (B, N, K*D)
         entering = entering.unflatten(-1, (groups, -1)).transpose(1, 2)  # (B, K, N, D)
         input_s = step_s * u_s
         decay = torch.exp(step_s * rate)
@@ -107,6 +117,26 @@ def backward(
     return du, ddelta, dA, dB, dC, (u * dy).sum((0, 2)), ddelta.sum((0, 2))
 
 
+def extents(device: str, states_of_token: int, length: int) -> tuple[int, int]:
+    """Tokens of a segment and of a stretch on that kind of device, for B*K*D*N ``states_of_token``."""
+    if device != "cuda":
+        return SEGMENT_TOKENS, STRETCH_TOKENS
+    between = checkpoint.TOKENS
+    segment = between * max(1, min(-(-length // between), _GPU_STATES // (between * states_of_token)))
+    stretch = STRETCH_TOKENS
+    while stretch < between and 2 * (2 * stretch) ** 2 <= segment:
+        stretch *= 2
+    return segment, stretch
+
+
+def _at_checkpoints(ends: Tensor, stretches: int) -> Tensor:
+    """Of the states (S, B, K, N, D) after each stretch every ``stretches``-th and the last: (B, ..., N, K*D)."""
+    kept = ends[stretches - 1 :: stretches]
+    if len(ends) % stretches:
+        kept = torch.cat((kept, ends[-1:]))
+    return kept.permute(1, 0, 3, 2, 4).flatten(3)
+
+
 def _rate(A: Tensor, groups: int) -> Tensor:
     return A.view(groups, -1, A.shape[1]).transpose(1, 2).contiguous()  # (K, N, D)
 
@@ -116,11 +146,11 @@ def _step(delta: Tensor, delta_bias: Tensor | None, delta_softplus: bool) -> Ten
     return F.softplus(step) if delta_softplus else step
 
 
-def _by_token(x: Tensor, groups: int | None = None) -> Tensor:
+def _by_token(x: Tensor, stretch: int, groups: int | None = None) -> Tensor:
     """A segment of (B, K*D, L), given K, or of (B, K, N, L), padded by zero steps to whole stretches."""
     length = x.shape[-1]
-    x = F.pad(x, (0, -length % STRETCH_TOKENS))
-    x = x.unflatten(-1, (-1, STRETCH_TOKENS))  # (..., S, T)
+    x = F.pad(x, (0, -length % stretch))
+    x = x.unflatten(-1, (-1, stretch))  # (..., S, T)
     if groups is None:
         return x.permute(4, 3, 0, 1, 2).unsqueeze(-1).contiguous()  # (T, S, B, K, N, 1)
     x = x.unflatten(1, (groups, -1))  # (B, K, D, S, T)

@@ -15,6 +15,8 @@ Letters: B batch, K groups (scan directions) that share B and C, D channels of a
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,10 +65,18 @@ def recurrence(
         C.unbind(-1),
         strict=True,
     )
-    for step_l, input_l, B_l, C_l in tokens:  # (B, K, D) twice, (B, K, N) twice
-        decay = torch.exp(step_l[..., None] * decay_rate)  # (B, K, D, N)
-        hidden = decay * hidden + input_l[..., None] * B_l[:, :, None, :]
-        outputs.append((hidden @ C_l[..., None]).squeeze(-1))  # (B, K, D)
+    with _as_given(u):
+        for step_l, input_l, B_l, C_l in tokens:  # (B, K, D) twice, (B, K, N) twice
+            decay = torch.exp(step_l[..., None] * decay_rate)  # (B, K, D, N)
+            hidden = decay * hidden + input_l[..., None] * B_l[:, :, None, :]
+            outputs.append((hidden @ C_l[..., None]).squeeze(-1))  # (B, K, D)
 
     y = torch.stack(outputs, dim=-1).reshape(u.shape)  # (B, K*D, L)
     return (y if D is None else y + D[:, None] * u), hidden.reshape(state.shape)
+
+
+def _as_given(u: Tensor) -> AbstractContextManager[object]:
+    """Autocast would compute the products of states in half precision, whatever they come in."""
+    kind = u.device.type
+    enabled = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if enabled else nullcontext()

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from baselines import attention
 from baselines.attention import AttentionForm, SelfAttention, attend
 from harness import models
 
@@ -89,6 +90,23 @@ def test_every_lifter_s_attention_is_fused(name: str, batch: int) -> None:
     model = models.build(name, frames=9, in_channels=2, depth=2, attention="sdpa").eval()
     with torch.inference_mode(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):  # anything else is an error
         model(torch.zeros(batch, 9, 17, 2))
+
+
+def test_sequences_too_many_for_one_start_go_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a GPU has it of more than 65,535, with 3 in their place."""
+    query, key, value = torch.randn(3, 7, 2, 5, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    whole = attend(query, key, value)
+    started: list[int] = []
+    fused = functional.scaled_dot_product_attention
+
+    def start(query: Tensor, *others: Tensor, **options: Any) -> Tensor:
+        started.append(len(query))
+        return fused(query, *others, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", start)
+    monkeypatch.setattr(attention, "_starts", lambda heads: -(-len(heads) // 3))
+    torch.testing.assert_close(attend(query, key, value), whole)
+    assert started == [3, 2, 2]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import baselines.posemagic
+import posemamba.scan.stream
 from baselines.posemagic import PRESETS, READING, PoseMagic, PoseMagicConfig, StreamState, build
 from harness import contract
 from harness.measurement import counts
@@ -312,3 +313,11 @@ def test_runs_in_mixed_precision() -> None:
         output = lifter(clips(5))
     output.float().sum().backward()
     assert torch.isfinite(output).all()
+
+
+def test_a_stream_without_the_native_kernel_as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posemamba.scan.stream, "_takes_native", lambda *_: False)
+    lifter, keypoints = model(CAUSAL), clips(20)
+    poses, _ = streamed(lifter, keypoints)
+    with torch.no_grad():
+        torch.testing.assert_close(poses, lifter(keypoints), rtol=0, atol=1e-5)

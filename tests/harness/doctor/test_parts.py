@@ -229,7 +229,8 @@ def test_a_gpu_without_a_meter(monkeypatch: Monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert found("energy of the GPU").remedy == "pip install nvidia-ml-py"
     joules = iter((1.0, 1.0, 3.5))
-    monkeypatch.setattr(energy, "Nvml", lambda index: SimpleNamespace(name="NVML", joules=lambda: next(joules)))
+    counter = SimpleNamespace(name="NVML", joules=lambda: next(joules))
+    monkeypatch.setattr(energy.Nvml, "of", lambda device: counter)
     monkeypatch.setattr(meters, "_work_of_gpu", lambda: None)
     assert found("energy of the GPU").found == "NVML: counted 2.5 J"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from harness.measurement import energy
 
@@ -39,13 +40,20 @@ def test_a_counter_that_starts_again_goes_on(tmp_path: Path) -> None:
         assert meter.joules() == pytest.approx(total)
 
 
-def test_nvml_counts_millijoules() -> None:
+def test_nvml_counts_millijoules_of_the_gpu_that_torch_means(monkeypatch: pytest.MonkeyPatch) -> None:
     library = SimpleNamespace(
         nvmlInit=lambda: None,
-        nvmlDeviceGetHandleByIndex=lambda index: f"gpu {index}",
-        nvmlDeviceGetTotalEnergyConsumption=lambda handle: {"gpu 1": 2500}[handle],
+        nvmlDeviceGetHandleByUUID=lambda uuid: f"handle of {uuid}",
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: {"handle of GPU-0a1b-2c": 2500}[handle],
     )
-    assert energy.Nvml(1, library).joules() == 2.5
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    visible = {"cuda": "0a1b-2c", "cuda:0": "0a1b-2c"}
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=visible[device]))
+    for device in visible:
+        meter = energy.meter_for(device)
+        assert meter is not None
+        assert meter.joules() == 2.5
+    assert energy.meter_for("cuda:1") is None
 
 
 def test_there_is_none_without_a_meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,3 +192,12 @@ def test_tensors_on_two_devices_and_integers_are_refused() -> None:
         selective_scan(**tensors | {"A": tensors["A"].to("meta")})
     with pytest.raises(ValueError, match=r"u is torch\.int64"):
         selective_scan(**tensors | {"u": tensors["u"].long()})
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST_BACKENDS])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_leaves_the_recurrence_in_full_precision(backend: str, dtype: torch.dtype) -> None:
+    tensors = [tensor.detach() for tensor in random_inputs(1, 2, 3, 16, 20, torch.float32)]
+    alone = selective_scan(*tensors, delta_softplus=True, backend=backend)
+    with torch.autocast("cpu", dtype=dtype):
+        assert selective_scan(*tensors, delta_softplus=True, backend=backend).equal(alone)
