@@ -28,6 +28,7 @@ from harness.measurement import counts, inference
 from harness.precision import FLOAT32, in_precision
 from harness.progress import ProgressLine, Say
 from harness.traces import Traces
+from harness.world import ALONE, World
 
 #: Test subjects named one by one in a signature; beyond that their number stands there.
 _NAMED_SUBJECTS = 12
@@ -43,14 +44,17 @@ class Assessment:
     traces: Traces
 
 
-def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace, say: Say) -> Assessment:
+def assess(
+    model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace, say: Say, world: World = ALONE
+) -> Assessment:
     """Score ``model`` on the test sequences by the config's protocol, beside the floors, and count what it costs.
 
+    The other processes of a ``world`` ``assist`` meanwhile, and are not needed any more then.
     Raises RunFailed for a prediction that is not a number, naming model, sequence and frame.
     """
     rules = protocol(config.protocol)
     test = rules.scored(dataset.test, config.frames)
-    predictions = _predict(model, test, config, space)
+    predictions = _predict(model, test, config, space, world)
     padded = _padding(test, config)
     for line in padded:
         say(f"{config.model}: {line}")
@@ -78,6 +82,11 @@ def assess(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetS
         "warnings": warnings,
     }
     return Assessment(entries, traces(predictions, test, rules, dataset.joints))
+
+
+def assist(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace, world: World) -> None:
+    """Predict this process's part of what the first one assesses. Raises what that raises of a prediction."""
+    _predict(model, protocol(config.protocol).scored(dataset.test, config.frames), config, space, world)
 
 
 def cutting(model: nn.Module, config: RunConfig) -> Cutting:
@@ -167,7 +176,9 @@ def describe(dataset: Dataset, spec: str) -> dict[str, Any]:
     }
 
 
-def _predict(model: nn.Module, test: list[Sequence], config: RunConfig, space: TargetSpace) -> list[list[Run]]:
+def _predict(
+    model: nn.Module, test: list[Sequence], config: RunConfig, space: TargetSpace, world: World
+) -> list[list[Run]]:
     line = ProgressLine(f"evaluating {config.model}")
 
     def decode(output: NDArray[np.float32], frames: Sequence) -> NDArray[np.float64]:
@@ -185,7 +196,8 @@ def _predict(model: nn.Module, test: list[Sequence], config: RunConfig, space: T
             decode=decode,
             flip=config.flip_test,
             device=config.device,
-            progress=lambda done, total: line.update(done / total),
+            progress=(lambda done, total: line.update(done / total)) if world.is_first else None,
+            world=world,
         )
     except RunFailed as error:
         raise RunFailed(f"{config.model}: {error}") from error
@@ -249,6 +261,8 @@ def _signature(
 
 def _cost(model: nn.Module, config: RunConfig) -> tuple[dict[str, Any], list[str]]:
     """The record's ``cost`` entry, and sentences about what in it is in doubt."""
+    # The other processes of this run, which had their part of them, have left.
+    torch.set_num_threads(config.threads)
     counted = counts.count(model, config.frames, config.in_channels)
     called = in_precision(model, config.precision, config.device)
     speed = inference.measure(called, config.frames, config.in_channels)

@@ -31,6 +31,11 @@ DEFAULT_DATA = "synthetic"
 DEFAULT_FRAMES = 27
 #: With loading and evaluation a run of the default budget stays under 20 minutes.
 DEFAULT_MINUTES = 17.0
+#: Fields that came later, and how all runs were before.
+CAME_LATER: Mapping[str, Any] = {
+    "precision": FLOAT32, "activation_checkpointing": False, "accumulate": 1, "training_precision": FLOAT32,
+    "compiled": False,
+}  # fmt: skip
 #: Of a model in a run's identifier, which is the name of a folder: file systems take 255 bytes.
 _LONGEST_NAME = 100
 
@@ -45,8 +50,9 @@ class RunConfig:
     xy        ``predicted``, or ``input``: the detections' x and y in place of the predicted ones, as published for
               ground-truth 2D
     root      the predicted pelvis is ``zeroed`` or ``subtracted``, where the protocol does not keep it
-    precision of inference where the lifter is scored and timed, see harness.precision; training is in float32
-    activation_checkpointing  of training, see there: less memory, more time for a step
+    precision of inference where the lifter is scored and timed, see harness.precision
+    batch_size  clips of a training step, all processes and accumulated parts together
+    activation_checkpointing, accumulate, training_precision, compiled  of training, see harness.training.training
     """
 
     model: str
@@ -71,6 +77,9 @@ class RunConfig:
     threads: int = 1
     precision: str = FLOAT32
     activation_checkpointing: bool = False
+    accumulate: int = 1
+    training_precision: str = FLOAT32
+    compiled: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as stored in a record."""
@@ -79,11 +88,11 @@ class RunConfig:
     def digest(self) -> str:
         """sha256 over every field: two runs with the same digest are the same run.
 
-        Choices that came later are left out where they are as all runs were before, so that the ids of these stay: a
-        precision of float32, no activation checkpointing.
+        Choices that came later are left out where they are as all runs were before, so that the ids of these stay. How
+        many processes share a run is no field: it changes nothing but the time, and rounding.
         """
         decisive = self.as_dict()
-        for name, before in (("precision", FLOAT32), ("activation_checkpointing", False)):
+        for name, before in CAME_LATER.items():
             if decisive[name] == before:
                 del decisive[name]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -154,6 +163,7 @@ def _require_ranges(config: RunConfig) -> None:
     for flag, value, least in (
         ("--frames", config.frames, 1),
         ("--batch-size", config.batch_size, 1),
+        ("--accumulate", config.accumulate, 1),
         ("--threads", config.threads, 1),
         ("--data-seed", config.data_seed, 0),
     ):
@@ -169,9 +179,14 @@ def _require_ranges(config: RunConfig) -> None:
         ("--xy", config.xy, ("predicted", "input")),
         ("--root", config.root, ("zeroed", "subtracted")),
         ("--precision", config.precision, PRECISIONS),
+        ("--training-precision", config.training_precision, PRECISIONS),
     ):
         if word not in known:
             raise BadInput(f"{flag} {word}: {suggestion(word, known)}One of: {', '.join(known)}")
+    if config.accumulate > 1 and recipe(config.recipe).squared_loss:
+        raise BadInput(f"--accumulate: recipe {config.recipe} squares the loss of the whole batch; leave it out")
+    if config.compiled and config.activation_checkpointing:
+        raise BadInput("--compile and --activation-checkpointing do not go together; leave one of them out")
     if config.budget.core_seconds is not None and config.device != "cpu":
         raise BadInput(
             f"--core-minutes counts processor time, which says little of work on {config.device}; use --minutes"

@@ -22,10 +22,11 @@ _ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "pandas", "fvcore", "seaborn", "click", "mamba-ssm")
 
 
-def capture(precision: str = "fp32") -> dict[str, Any]:
+def capture(precision: str = "fp32", training_precision: str = "fp32") -> dict[str, Any]:
     """Versions, processor, threads, precision and determinism flags, commit. What cannot be found out is None.
 
-    ``precision`` is that of inference, which ``autocast`` has where there is one; no training here is in an autocast.
+    ``precision`` is that of inference, which ``autocast`` has where there is one; ``training_autocast`` that of the
+    forward pass in training, where it is reduced.
     """
     cuda = torch.cuda.is_available()
     return {
@@ -46,6 +47,7 @@ def capture(precision: str = "fp32") -> dict[str, Any]:
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "autocast": False if precision == "fp32" else precision,
+        **({} if training_precision == "fp32" else {"training_autocast": training_precision}),
     }
 
 

@@ -28,6 +28,10 @@ class RunFailed(HarnessError):
     exit_code = 1
 
 
+class FirstFailed(HarnessError):
+    """Of the processes of one run the first ended it, and has said why."""
+
+
 class ResultsBusy(HarnessError):
     """Another process holds the run's folder."""
 

@@ -12,7 +12,7 @@ import torch
 from harness import config as configuration
 from harness import contract, data, determinism, environment, models, recorded_run
 from harness import weights as checkpoints
-from harness.assessment import assess, cutting, describe, require_fitting, require_precision
+from harness.assessment import assess, assist, cutting, describe, require_fitting, require_precision
 from harness.config import AUTO, RunConfig
 from harness.data import source
 from harness.data.normalise import target_space
@@ -23,6 +23,7 @@ from harness.store.run_file import run_file
 from harness.store.schema import Record, look_up
 from harness.store.store import Store
 from harness.training.recipes import recipe
+from harness.world import ALONE, World
 
 #: Of a record's ``config``, what decides how its weights are scored.
 _READ: Mapping[str, type] = {
@@ -71,21 +72,26 @@ class Request:
             raise BadInput("--weights needs --model NAME: a checkpoint does not say what it is of")
 
 
-def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
+def evaluate(request: Request, results: Path, say: Say, world: World = ALONE) -> dict[str, Any]:
     """Score what ``request`` names, store the record and return it.
+
+    Of a ``world`` of processes all call this with the same request, and see the same weights and data; the record is
+    the first one's, the others return {} and write nothing.
 
     Raises BadInput for an unknown run or model, a checkpoint that does not fit, data that cannot be read, or a
     precision that the model cannot do; nothing is evaluated then. What ends the evaluation itself is recorded with its
     status, and raised.
     """
     store = Store(results)
+    if not world.is_first:
+        say = lambda line: None  # noqa: E731 (the first says it)
     store.preflight()
     with warnings_said(say):
         stored = store.latest()
     config, weights_path, trained_space = (
         _from_run(request, store, stored) if request.run_id else _from_weights(request)
     )
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(world.threads(config.threads))
     determinism.prefer_deterministic()
     model = models.build(config.model, config.frames, config.in_channels, **config.options)
     cutting(model, config)  # refuses what the model cannot answer for
@@ -100,6 +106,12 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         raise BadInput(f"{config.data} has no test sequences to score")
     require_fitting(dataset, config, space)
     model.to(config.device)
+    described = describe(dataset, config.data)
+    world.require_same(f"{config.data} (its sequences' digest)", described["digest_test"])
+    world.require_same("the weights' sha256", loaded.sha256)
+    if not world.is_first:
+        assist(model, dataset, config, space, world)
+        return {}
     run_id = f"evaluation-{config.run_id()}-{space.name}-{loaded.sha256[:8]}"
     record: dict[str, Any] = {
         "id": run_id,
@@ -108,13 +120,13 @@ def evaluate(request: Request, results: Path, say: Say) -> dict[str, Any]:
         "seed": config.seed,
         "started": recorded_run.now(),
         "environment": environment.capture(config.precision),
-        "data": describe(dataset, config.data),
+        "data": described,
         "weights": {"path": str(weights_path), "sha256": loaded.sha256},
         "warnings": [*loaded.notes, *said],
     }
     before = next((one for one in stored if one["id"] == run_id), None)
     with recorded_run.recording(record, store, before):
-        assessed = assess(model, dataset, config, space, say)
+        assessed = assess(model, dataset, config, space, say, world)
         warnings = [*record["warnings"], *assessed.entries["warnings"]]
         record |= {**assessed.entries, "warnings": warnings}
         record["traces"] = recorded_run.keep_traces(results / "runs" / run_id, assessed.traces)

@@ -1,4 +1,4 @@
-"""The precision of inference: float32, or 16 bits where torch's autocast takes them. Training is always in float32."""
+"""The precision of a forward pass: float32, or 16 bits where torch's autocast takes them; weights are in float32."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 FLOAT32 = "fp32"
-_REDUCED: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
-PRECISIONS = (FLOAT32, *_REDUCED)
+REDUCED: Mapping[str, torch.dtype] = MappingProxyType({"bf16": torch.bfloat16, "fp16": torch.float16})
+PRECISIONS = (FLOAT32, *REDUCED)
 
 Function = TypeVar("Function", nn.Module, Callable[[Tensor], Tensor])
 
@@ -24,7 +24,7 @@ class Autocast(nn.Module):
 
     def __init__(self, function: Callable[[Tensor], Tensor], precision: str, device: torch.device | str) -> None:
         super().__init__()
-        self.function, self.device, self.dtype = function, torch.device(device).type, _REDUCED[precision]
+        self.function, self.device, self.dtype = function, torch.device(device).type, REDUCED[precision]
 
     def forward(self, clips: Tensor) -> Tensor:
         """Raises NotImplementedError where torch has no such autocast: by itself it warns and goes on in float32."""

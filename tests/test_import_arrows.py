@@ -29,13 +29,17 @@ ALLOWED: dict[str, set[str]] = {
         "harness.reporting", "harness.training",
     },
     "harness.data": set(),
-    "harness.evaluation": {"harness.data", "harness.precision"},
+    "harness.evaluation": {"harness.data", "harness.precision", "harness.world"},
     "harness.foreign": set(),
     "harness.checkpoint_file": {"harness.foreign"},
     "harness.recognition": {"harness.models", "harness.checkpoint_file"},
     "harness.weights": {"harness.checkpoint_file", "harness.recognition"},
     "harness.contract": {"harness.data"},
-    "harness.training": {"harness.data", "harness.evaluation", "harness.checkpoint_file"},
+    "harness.training": {
+        "harness.data", "harness.evaluation", "harness.checkpoint_file", "harness.precision", "harness.world",
+    },
+    "harness.world": set(),
+    "harness.launch": set(),
     "harness.measurement": {"harness.data", "harness.allocator"},
     "harness.measurement.worker": {
         "harness.measurement", "harness.models", "harness.contract", "harness.allocator", "harness.data",
@@ -85,7 +89,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "harness.assessment": {
         "harness.config", "harness.contract", "harness.models", "harness.data", "harness.evaluation",
-        "harness.measurement", "harness.precision",
+        "harness.measurement", "harness.precision", "harness.world",
     },
     "harness.classification": {
         "harness.recorded_run", "harness.determinism",
@@ -94,7 +98,11 @@ ALLOWED: dict[str, set[str]] = {
         "harness.reporting",
     },
     "harness.termination": set(),
-    "harness.sweep": set(),
+    "harness.sweep": {
+        "harness.config", "harness.models", "harness.measurement", "harness.store", "harness.source_code",
+        "harness.assessment", "harness.contract", "harness.data", "harness.evaluation", "harness.training",
+        "harness.environment", "harness.termination", "harness.complexity.summary",
+    },
     "harness.recorded_run": {
         "harness.store", "harness.training", "harness.termination", "harness.determinism",
     },
@@ -102,12 +110,12 @@ ALLOWED: dict[str, set[str]] = {
         "harness.recorded_run", "harness.determinism",
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
         "harness.data", "harness.evaluation", "harness.training", "harness.measurement", "harness.store",
-        "harness.allocator", "harness.lock",
+        "harness.allocator", "harness.lock", "harness.world", "harness.precision",
     },
     "harness.evaluating": {
         "harness.recorded_run", "harness.determinism",
         "harness.config", "harness.contract", "harness.models", "harness.environment", "harness.assessment",
-        "harness.data", "harness.training", "harness.store", "harness.weights", "harness.precision",
+        "harness.data", "harness.training", "harness.store", "harness.weights", "harness.precision", "harness.world",
     },
     "harness.determinism": set(),
     "harness.doctor": {
@@ -119,6 +127,7 @@ ALLOWED: dict[str, set[str]] = {
         "harness.models", "harness.reporting", "harness.comparison", "harness.store", "harness.training",
         "harness.data", "harness.threads", "harness.evaluation", "harness.model_card", "harness.measurement",
         "harness.cost_card", "harness.reproduction", "harness.classification", "harness.exporting",
+        "harness.world", "harness.launch", "harness.devices", "harness.environment",
     },
     "harness.__main__": {"harness.cli"},
     "harness": set(),
@@ -137,6 +146,7 @@ WITHOUT_TORCH = (
     "harness.data",
     "harness.cli",
     "harness.doctor",
+    "harness.sweep",
     "harness.errors",
 )
 

@@ -29,7 +29,8 @@ from harness.store.classification import CLASSIFICATIONS
 from harness.store.schema import Record
 from harness.store.store import Store
 from harness.training.batches import Batch
-from harness.training.loop import Progress, Training, train
+from harness.training.loop import train
+from harness.training.training import Progress, Training
 
 #: ``harness.classification.source.load``, or what stands for it.
 Load = Callable[[str, int, int, Path | None], CloudSet]

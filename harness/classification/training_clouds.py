@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from harness.classification.cloud_set import CloudSet, Points
 from harness.training.batches import Batch
+from harness.training.share import WHOLE, Share
 
 #: The published ranges (datasets/data_transforms.py in xhanxu/Mamba3D at b519a9c): factors for each axis, a shift.
 LEAST_SCALE, LARGEST_SCALE, LARGEST_SHIFT = 2 / 3, 3 / 2, 0.2
@@ -32,15 +33,22 @@ class TrainingClouds:
         """At least one, even when the whole set is smaller than a batch; a last smaller batch is left out."""
         return max(1, len(self) // batch_size)
 
-    def epoch(self, seed: int, number: int, batch_size: int, flip: bool, skip_batches: int = 0) -> Iterator[Batch]:
-        """Batches of clouds (B, P, 3) and labels (B,), from the ``skip_batches``-th on; nothing is ever flipped."""
+    def epoch(
+        self, seed: int, number: int, batch_size: int, flip: bool, skip_batches: int = 0, share: Share = WHOLE
+    ) -> Iterator[Batch]:
+        """Batches of clouds (B, P, 3) and labels (B,), from the ``skip_batches``-th on; nothing is ever flipped.
+
+        Of each batch there is this process's ``share``.
+        """
         # The third number tells the streams apart: a seed's trailing zeros change nothing.
         order = np.random.default_rng([seed, number, 0]).permutation(len(self))
         for batch in range(skip_batches, self.batches_per_epoch(batch_size)):
             chosen = order[batch * batch_size : (batch + 1) * batch_size]
             generator = np.random.default_rng([seed, number, 1 + batch])
             points = self._changed(self._drawn(self._clouds.points[chosen], generator), generator)
-            yield Batch(torch.from_numpy(points), torch.from_numpy(self._clouds.labels[chosen]))
+            own = share.of_batch(len(chosen))
+            labels = torch.from_numpy(self._clouds.labels[chosen[own]])
+            yield Batch(torch.from_numpy(points[own]), labels, of_clips=None if share == WHOLE else len(chosen))
 
     def _drawn(self, points: Points, generator: Generator) -> Points:
         """P of the points of each cloud (B, M, 3), in random order: the first point is where models begin."""

@@ -18,10 +18,12 @@ from harness.cli import (  # noqa: F401  (each adds its commands)
     listing,
     measure,
     plot,
+    processes,
     run,
+    sweep,
 )
 from harness.cli.root import cli, say
-from harness.errors import HarnessError
+from harness.errors import FirstFailed, HarnessError, Interrupted
 
 __all__ = ["main"]
 
@@ -39,11 +41,14 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     try:
         with termination.as_interrupt():
-            ended = cli.main(args=words, prog_name="harness", standalone_mode=False)
+            ended = cli.main(args=words, prog_name="harness", standalone_mode=False, obj={"words": words})
+    except FirstFailed:
+        return 0  # its own code is that of the run
     except HarnessError as error:
         if "--debug" in words:
             traceback.print_exc()
-        say(f"harness: {error}")
+        if not (isinstance(error, Interrupted) and processes.is_helper()):
+            say(f"harness: {processes.speaker()}{error}")
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli import processes
 from harness.cli.compare import compare
 from harness.cli.options import ListOptions, require_unlike, results_option
 from harness.cli.root import cli, say, show
@@ -46,10 +47,12 @@ def classify_command(
     """Train, evaluate and measure point-cloud models once for each seed, and store one record each."""
     from functools import lru_cache
 
-    from harness import options, sweep
+    from harness import options
     from harness.classification import config, run, source, table
+    from harness.sweep import in_turn
     from harness.training.budget import Budget
 
+    processes.require_alone("classify")
     for flag, values in (("--model", names), ("--seed", seeds), ("--cost-points", given["cost_points"])):
         require_unlike(flag, values)
     if given["data"] is None:
@@ -66,7 +69,7 @@ def classify_command(
     for planned in {planned.model: planned for planned in configs}.values():
         run.require_buildable(planned)
     load = lru_cache(maxsize=1)(source.load)  # the data of all these runs are the same
-    records, error = sweep.run_all(configs, lambda planned: run.run(planned, results, say, again, load), say)
+    records, error = in_turn.run_all(configs, lambda planned: run.run(planned, results, say, again, load), say)
     if records:
         show(table.text(records))
     if error is not None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import processes
 from harness.cli.options import ListOptions, model_options, require_unlike, results_option
 from harness.cli.root import cli, say, show
 from harness.errors import BadInput, RunFailed
+
+if TYPE_CHECKING:
+    from harness.measurement.request import Request
 
 MIB = 2**20
 
@@ -46,25 +50,39 @@ MIB = 2**20
 @click.option("--dry-run", is_flag=True, help="Say what would be measured and about how long it takes.")
 @click.option("--again", is_flag=True, help="Measure also what is stored.")
 @results_option
-def measure_command(
-    models: tuple[str, ...], pairs: tuple[str, ...], compiled: tuple[str, ...], rounds: int | None,
-    samples: int | None, seconds: float | None, max_seconds: float | None, memory_limit: float | None, quick: bool,
-    batch_limit: int | None, batch_seconds: float | None, dry_run: bool, results: Path, **given: Any,
-) -> None:  # fmt: skip
+def measure_command(models: tuple[str, ...], dry_run: bool, results: Path, **given: Any) -> None:
     """Measure latency, memory and operations of lifters as the sequence grows; what is stored is not done again."""
-    from harness import options
     from harness.measurement import plan, survey
-    from harness.measurement.request import Request
-    from harness.measurement.timing import Protocol
     from harness.reporting import cost_table, selection
 
+    processes.require_alone("measure")
     for flag, values in (("--model", models), ("--frames", given["frames"]), ("--batch", given["batches"])):
         require_unlike(flag, values)
+    request = requested(models, **given)
+    if dry_run:
+        plan.plan(request, results, say)
+        return
+    rows = survey.measure(request, results, say)
+    show(cost_table.text(selection.in_order(models, rows)))
+    if bad := [row for row in rows if row["status"] in survey.BAD]:
+        raise RunFailed(f"{len(bad)} of {len(rows)} passes failed; the first: {bad[0]['id']}: {bad[0]['error']}")
+
+
+def requested(
+    models: tuple[str, ...], *, pairs: tuple[str, ...], compiled: tuple[str, ...], rounds: int | None,
+    samples: int | None, seconds: float | None, max_seconds: float | None, memory_limit: float | None, quick: bool,
+    batch_limit: int | None, batch_seconds: float | None, **given: Any,
+) -> Request:  # fmt: skip
+    """What the command line asks for. Raises BadInput; ``Request.resolved`` checks the rest."""
+    from harness import options
+    from harness.measurement.request import Request
+    from harness.measurement.timing import Protocol
+
     protocol = (Protocol.quick() if quick else Protocol()).changed(
         rounds=rounds, min_samples=samples, min_seconds=seconds, max_seconds=max_seconds
     )
     searched: dict[str, Any] = {"batch_limit": batch_limit, "batch_seconds": batch_seconds}
-    request = Request(
+    return Request(
         models=models,
         options=options.split(pairs),
         compiled=[word == "yes" for word in compiled],
@@ -74,13 +92,6 @@ def measure_command(
         **{name: value for name, value in searched.items() if value is not None},
         **given,
     )
-    if dry_run:
-        plan.plan(request, results, say)
-        return
-    rows = survey.measure(request, results, say)
-    show(cost_table.text(selection.in_order(models, rows)))
-    if bad := [row for row in rows if row["status"] in survey.BAD]:
-        raise RunFailed(f"{len(bad)} of {len(rows)} passes failed; the first: {bad[0]['id']}: {bad[0]['error']}")
 
 
 def _bytes(memory_limit_mib: float) -> int:

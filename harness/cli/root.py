@@ -23,4 +23,4 @@ def show(result: object) -> None:
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """Train, evaluate and measure 2D-to-3D human pose lifters on one pipeline."""
-    ctx.obj = {"debug": debug}
+    ctx.obj = {**(ctx.obj or {}), "debug": debug}

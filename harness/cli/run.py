@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import processes
 from harness.cli.options import (
     ListOptions,
     data_options,
@@ -15,7 +17,12 @@ from harness.cli.options import (
     require_unlike,
     results_option,
 )
+from harness.cli.processes import devices_options
 from harness.cli.root import cli, say, show
+
+if TYPE_CHECKING:
+    from harness.config import RunConfig
+    from harness.world import World
 
 
 @cli.command("run", cls=ListOptions)
@@ -44,13 +51,24 @@ from harness.cli.root import cli, say, show
     is_flag=True,
     help="Train in less memory, a step in more time: each block is computed anew in the backward pass.",
 )
+@click.option("--accumulate", type=int, default=1, show_default=True, help="Parts that a step's batch is taken in.")
+@click.option(
+    "--training-precision",
+    default="fp32",
+    show_default=True,
+    help="Of the forward pass in training: fp32, bf16, or fp16 with scaled gradients.",
+)
+@click.option("--compile", "compiled", is_flag=True, help="Train by torch.compile.")
+@devices_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done and how long it takes.")
 @click.option("--tensorboard", is_flag=True, help="Log the training in RESULTS/runs/ID/tensorboard, too.")
 @click.option("--again", is_flag=True, help="Repeat a run that is already finished, from the start.")
 @results_option
+@click.pass_context
 def run_command(
+    ctx: click.Context,
     names: tuple[str, ...],
     data: str | None,
     pairs: tuple[str, ...],
@@ -64,14 +82,16 @@ def run_command(
     tensorboard: bool,
     again: bool,
     results: Path,
+    devices: int | None,
+    max_restarts: int,
     **given: Any,
 ) -> None:
     """Train, evaluate and measure each model once for each seed, and store one record each."""
-    from harness import config, options, run, sweep
+    from harness import config, run
     from harness.comparison.group import group
     from harness.reporting import table
+    from harness.sweep import in_turn
     from harness.training import tensorboard_log
-    from harness.training.budget import Budget
 
     if tensorboard:
         tensorboard_log.require_available()
@@ -80,17 +100,10 @@ def run_command(
     if data is None:
         data = config.DEFAULT_DATA
         say("no --data given: using the built-in synthetic motion (--data motion:PATH for real motion)")
-    budget = None
-    seconds, core_seconds = (None if given is None else given * 60 for given in (minutes, core_minutes))
-    if (epochs, steps, seconds, core_seconds) != (None, None, None, None):
-        budget = Budget(epochs, steps, seconds, core_seconds)
-    configs = [
-        config.resolve(
-            name, options=options.split(pairs), recipe_name=recipe, budget=budget, data=data, seed=seed, **given
-        )
-        for name in names
-        for seed in seeds
-    ]
+    configs = configs_of(
+        names, seeds, data=data, pairs=pairs, recipe=recipe, epochs=epochs, steps=steps, minutes=minutes,
+        core_minutes=core_minutes, **given,
+    )  # fmt: skip
     if len(configs) > 1:
         # So that the last model's mistake does not wait for the first one's training.
         for planned in configs:
@@ -99,11 +112,36 @@ def run_command(
         for planned in configs:
             run.plan(run.prepare(planned, results, say), say)
         return
-    records, error = sweep.run_all(configs, lambda planned: run.run(planned, results, say, again, tensorboard), say)
-    if records:
-        show(table.text(group(records)))
-    if error is not None:
-        raise error
+
+    def work(world: World) -> None:
+        records, error = in_turn.run_all(
+            configs, lambda planned: run.run(planned, results, say, again, tensorboard, world), say
+        )
+        if made := [record for record in records if record]:
+            show(table.text(group(made)))
+        if error is not None:
+            raise error
+
+    processes.share(ctx, devices, max_restarts, given["device"], work)
+
+
+def configs_of(
+    names: Sequence[str], seeds: Sequence[int], *, pairs: Sequence[str], recipe: str, epochs: int | None,
+    steps: int | None, minutes: float | None, core_minutes: float | None, **given: Any,
+) -> list[RunConfig]:  # fmt: skip
+    """The configs of each model and seed, from what the command line says. Raises BadInput as config.resolve."""
+    from harness import config, options
+    from harness.training.budget import Budget
+
+    budget = None
+    seconds, core_seconds = (None if given is None else given * 60 for given in (minutes, core_minutes))
+    if (epochs, steps, seconds, core_seconds) != (None, None, None, None):
+        budget = Budget(epochs, steps, seconds, core_seconds)
+    return [
+        config.resolve(name, options=options.split(pairs), recipe_name=recipe, budget=budget, seed=seed, **given)
+        for name in names
+        for seed in seeds
+    ]
 
 
 @cli.command("evaluate")
@@ -120,12 +158,15 @@ def run_command(
 @click.option("--root", default="zeroed", show_default=True, help="The predicted pelvis: zeroed or subtracted.")
 @protocol_options
 @precision_option
+@devices_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:0.")
 @click.option("--threads", type=int, help="CPU threads.  [default: torch's]")
 @results_option
+@click.pass_context
 def evaluate_command(
-    run_id: str | None, name: str | None, weights: Path | None, results: Path, pairs: tuple[str, ...], **given: Any
-) -> None:
+    ctx: click.Context, run_id: str | None, name: str | None, weights: Path | None, results: Path,
+    pairs: tuple[str, ...], devices: int | None, max_restarts: int, **given: Any,
+) -> None:  # fmt: skip
     """Score a trained run or an imported checkpoint on any data, and store a record of it."""
     from harness import evaluating, options
     from harness.comparison.group import group
@@ -134,8 +175,14 @@ def evaluate_command(
     from harness.store.store import Store
 
     request = evaluating.Request(run_id=run_id, model=name, weights=weights, options=options.split(pairs), **given)
-    record = evaluating.evaluate(request, results, say)
-    with warnings_said(lambda line: None):  # the same as before the evaluation
-        stored = Store(results).latest()
-    # Beside the training of these weights, which decides what is different about this scoring.
-    show(table.text(group(stored, only={record["id"]})))
+
+    def work(world: World) -> None:
+        record = evaluating.evaluate(request, results, say, world)
+        if not world.is_first:
+            return
+        with warnings_said(lambda line: None):  # the same as before the evaluation
+            stored = Store(results).latest()
+        # Beside the training of these weights, which decides what is different about this scoring.
+        show(table.text(group(stored, only={record["id"]})))
+
+    processes.share(ctx, devices, max_restarts, given["device"], work)

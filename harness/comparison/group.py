@@ -20,12 +20,15 @@ from harness.store.schema import Record, look_up
 #: Choices that came later, and what runs recorded before were made with.
 _ADDED = {
     "windows": "auto", "protocol": "all", "space": "auto", "xy": "predicted", "root": "zeroed", "precision": "fp32",
-    "activation_checkpointing": False,
+    "activation_checkpointing": False, "accumulate": 1, "training_precision": "fp32", "compiled": False,
 }  # fmt: skip
 #: Digits of the digest of training data that tell configurations apart.
 _DIGITS = 12
 #: What an evaluation of a run's weights takes from that run.
-_OF_TRAINING = ("recipe", "budget", "batch_size", "learning_rate", "activation_checkpointing")
+_OF_TRAINING = (
+    "recipe", "budget", "batch_size", "learning_rate", "activation_checkpointing", "accumulate", "training_precision",
+    "compiled",
+)  # fmt: skip
 #: Of a group, which is a part of the names of its figures' files.
 _LONGEST_NAME = 60
 #: Options of this name (drop path) matter while training alone.

@@ -24,6 +24,7 @@ from harness.data.sequence import FloatArray, Sequence
 from harness.data.skeleton import JOINT_COUNT, JOINT_NAMES, MIRRORED, ROOT
 from harness.errors import BadInput, RunFailed
 from harness.precision import Autocast
+from harness.world import ALONE, World
 
 Inputs = Callable[[Sequence], FloatArray]
 Decode = Callable[[FloatArray, Sequence], NDArray[np.floating]]
@@ -46,6 +47,10 @@ class Run:
     poses_mm: NDArray[np.floating]
 
 
+#: What a lifter says to one clip, and the number of the sequence that it is of.
+_Answer = tuple[int, Run]
+
+
 def predict(
     model: nn.Module,
     sequences: List[Sequence],
@@ -57,6 +62,7 @@ def predict(
     batch_size: int = 32,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
+    world: World = ALONE,
 ) -> list[list[Run]]:
     """What ``model`` answers for the valid frames of every sequence, in millimetres, the pelvis as predicted.
 
@@ -64,6 +70,9 @@ def predict(
     modules' training modes are as before afterwards. Whatever precision its answers come in, they are taken to float32
     before anything is done with them. ``inputs(sequence)`` is (T, 17, C), ``decode(output, frames)`` takes the model's
     (K, 17, 3) to millimetres. ``progress(done, total)`` is called after each batch with numbers of clips.
+
+    The processes of a ``world`` take the batches in turn, each batch as a single process would have it, so that the
+    answers are the same to the last bit; the first process gets all of them, the others nothing.
 
     Raises BadInput for an input that is not finite (sequence, frame and joint named) or an output of another shape
     than (B, K, 17, 3) with the K frames of the cutting, RunFailed for an output that is not finite (sequence and frame
@@ -80,19 +89,40 @@ def predict(
     clips = ((number, window) for number, window in clips if _is_scored(window, sequences[number]))
     total = sum(cutting.count(len(array)) for array in arrays)
     done = 0
+    own: list[list[_Answer]] = []
     with _evaluating(model.to(device)):
         # One window a frame would fill the memory before the first is run, so they are made as they are needed.
-        while batch := list(itertools.islice(clips, batch_size)):
-            lifted = _lift(model, _stack(arrays, batch).to(device), len(batch[0][1].answers), flip)  # (B, K, J, 3)
-            for (number, window), output in zip(batch, lifted, strict=True):
-                runs[number].append(Run(window.answers[window.scored], output[window.scored]))
+        for place in itertools.count():
+            if not (batch := list(itertools.islice(clips, batch_size))):
+                break
             done += len(batch)
+            if place % world.size != world.rank:
+                continue
+            lifted = _lift(model, _stack(arrays, batch).to(device), len(batch[0][1].answers), flip)  # (B, K, J, 3)
+            own.append(
+                [
+                    (number, Run(window.answers[window.scored], output[window.scored]))
+                    for (number, window), output in zip(batch, lifted, strict=True)
+                ]
+            )
             if progress:
                 progress(min(done, total), total)
+    parts = world.gathered(own)
+    if not world.is_first:
+        return []
+    for number, run in _in_turn(parts):
+        runs[number].append(run)
     return [
         [_decoded(run, sequence, decode) for run in (_joined(answers) if cutting.once else answers)]
         for answers, sequence in zip(runs, sequences, strict=True)
     ]
+
+
+def _in_turn(parts: List[List[List[_Answer]]]) -> Iterator[_Answer]:
+    """The answers of all batches in their order: of each process's there is one, then the next of each."""
+    for batches in itertools.zip_longest(*parts, fillvalue=[]):
+        for batch in batches:
+            yield from batch
 
 
 def _is_scored(window: Window, sequence: Sequence) -> bool:

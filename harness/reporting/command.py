@@ -26,6 +26,8 @@ _TRAINING_USUAL: Mapping[str, tuple[str, Any]] = {
     "in_channels": ("--in-channels", 3),
     "data_seed": ("--data-seed", 0),
     "space": ("--space", "auto"),
+    "accumulate": ("--accumulate", 1),
+    "training_precision": ("--training-precision", "fp32"),
 }
 _EVALUATION_USUAL: Mapping[str, tuple[str, Any]] = {**_USUAL, "root": ("--root", "zeroed")}
 #: Budget -> its flag, and seconds for one of its units.
@@ -35,12 +37,13 @@ _BUDGETS: Mapping[str, tuple[str, int]] = {
     "seconds": ("--minutes", 60),
     "core_seconds": ("--core-minutes", 60),
 }
-#: Choices that came later -> as all runs were before. The first two do not count in a hash where they are so.
+#: Choices that came later -> as all runs were before. The first five do not count in a hash where they are so.
 _BEFORE: Mapping[str, Any] = {
-    "precision": "fp32", "activation_checkpointing": False, "windows": "auto", "xy": "predicted", "space": "auto",
+    "precision": "fp32", "activation_checkpointing": False, "accumulate": 1, "training_precision": "fp32",
+    "compiled": False, "windows": "auto", "xy": "predicted", "space": "auto",
     "protocol": "all", "root": "zeroed",
 }  # fmt: skip
-_UNCOUNTED = ("precision", "activation_checkpointing")
+_UNCOUNTED = ("precision", "activation_checkpointing", "accumulate", "training_precision", "compiled")
 #: Digits of a hash at the end of a run's identifier.
 _DIGITS = 8
 #: Without these nobody knows what was run.
@@ -108,6 +111,8 @@ def _training(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
     words += [*_scoring(config), *_unusual(config, _TRAINING_USUAL)]
     if config.get("activation_checkpointing"):
         words.append("--activation-checkpointing")
+    if config.get("compiled"):
+        words.append("--compile")
     return _line([*words, *_machine(config), "--seed", *seeds])
 
 

@@ -24,6 +24,9 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "config.activation_checkpointing": (
         YES_NO, "whether training computed each block anew in the backward pass; false where it is not given"
     ),
+    "config.accumulate": (WHOLE, "parts that a training step's batch was taken in; 1 where it is not given"),
+    "config.training_precision": (TEXT, "of the forward pass in training: fp32 (where it is not given), bf16 or fp16"),
+    "config.compiled": (YES_NO, "whether training was by torch.compile; false where it is not given"),
     "environment.*": (ANYTHING, "machine and software: versions, commit, processor, threads, determinism, precision"),
 
     "data.spec": (TEXT, "the --data that was asked for"),
@@ -134,7 +137,9 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "training.epochs": (NUMBER, "passes over the training clips"),
     "training.seconds": (NUMBER, "wall-clock time of training alone"),
     "training.core_seconds": (NUMBER, "processor time of training, all threads together"),
-    "training.batch_size": (WHOLE, "clips"),
+    "training.batch_size": (WHOLE, "clips of a step, all processes and accumulated parts together"),
+    "training.processes[].from_step": (WHOLE, "steps taken before so many processes worked on it, a device each"),
+    "training.processes[].processes": (WHOLE, "how many; one alone where it is not given"),
     "training.frames_per_s": (NUMBER, "frames answered for in training in a second"),
     "training.model_selection": (TEXT, "which step's weights were evaluated"),
     "training.curve[].step": (WHOLE, "optimiser step at the end of the stretch"),

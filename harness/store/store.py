@@ -1,14 +1,16 @@
 """The append-only store of records: one file of JSON lines that a kill at any moment leaves readable.
 
-A record is one write to a file opened for appending, so that processes which append at once do not mix their lines
-(on a local file system; a networked one need not keep that promise). A write that was cut short leaves a torn last
-line: reading drops it with a warning, and the next append marks it and starts a new line. Nothing is ever rewritten,
-and a record that lacks nothing but its line feed is kept.
+A record is one write to a file opened for appending, so that processes which append at once do not mix their lines.
+A networked file system does not keep that promise between machines, so that the file is locked meanwhile, where that
+can be done. A write that was cut short leaves a torn last line: reading drops it with a warning, and the next append
+marks it and starts a new line. Nothing is ever rewritten, and a record that lacks nothing but its line feed is kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import math
 import os
@@ -74,6 +76,8 @@ class Store:
     def _write(self, line: bytes) -> None:
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
+            with contextlib.suppress(OSError):  # some networked file systems have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
             if _ends_torn(handle):
                 line = TORN_MARK + b"\n" + line
             written = os.write(handle, line)

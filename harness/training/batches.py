@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,7 @@ from harness.data.normalise import TargetSpace, model_input
 from harness.data.sequence import FloatArray, Sequence
 from harness.data.skeleton import MIRRORED
 from harness.errors import BadInput
+from harness.training.share import WHOLE, Share
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,18 @@ class Batch:
     """``inputs`` (B, T, 17, C), ``targets`` (B, K, 17, 3) of the K frames that the lifter answers for (T or 1).
 
     ``whole_targets`` (B, T, 17, 3) are those of all frames, for lifters with an auxiliary output; else None.
+    ``of_clips``: where these are one process's share, the number of clips in the whole batch; else None.
     """
 
     inputs: Tensor
     targets: Tensor
     whole_targets: Tensor | None = None
+    of_clips: int | None = None
+
+    def at(self, rows: slice) -> Batch:
+        """Some of the clips."""
+        whole = None if self.whole_targets is None else self.whole_targets[rows]
+        return Batch(self.inputs[rows], self.targets[rows], whole)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +129,12 @@ class TrainingClips:
     def __len__(self) -> int:
         return self._copies * len(self._windows)
 
-    def epoch(self, seed: int, number: int, batch_size: int, flip: bool, skip_batches: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, seed: int, number: int, batch_size: int, flip: bool, skip_batches: int = 0, share: Share = WHOLE
+    ) -> Iterator[Batch]:
         """The batches of epoch ``number``, from the ``skip_batches``-th on; a last smaller batch is left out.
 
-        With ``flip`` a clip is mirrored by chance.
+        With ``flip`` a clip is mirrored by chance. Of each batch there is this process's ``share``.
         """
         generator = np.random.default_rng([seed, number])
         order = generator.permutation(len(self))
@@ -132,8 +142,10 @@ class TrainingClips:
         # Those beyond the windows' number are the mirrored copies.
         flipped = by_chance ^ (np.arange(len(self)) >= len(self._windows))
         for first in range(skip_batches * batch_size, self.batches_per_epoch(batch_size) * batch_size, batch_size):
-            chosen = order[first : first + batch_size]
-            yield self._batch(chosen % len(self._windows), flipped[chosen])
+            whole = order[first : first + batch_size]
+            chosen = whole[share.of_batch(len(whole))]
+            batch = self._batch(chosen % len(self._windows), flipped[chosen])
+            yield batch if share == WHOLE else replace(batch, of_clips=len(whole))
 
     def batches_per_epoch(self, batch_size: int) -> int:
         """At least one, even when the whole set is smaller than a batch."""

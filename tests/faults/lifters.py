@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -94,6 +95,10 @@ def hungry(frames: int, in_channels: int) -> nn.Module:
 
 def aborting(frames: int, in_channels: int) -> nn.Module:
     return Lifter(in_channels, lambda lifter, clips, output: os.abort())
+
+
+def hanging(frames: int, in_channels: int) -> nn.Module:
+    return Lifter(in_channels, lambda lifter, clips, output: (time.sleep(600), output)[1])
 
 
 def leaving(frames: int, in_channels: int) -> nn.Module:

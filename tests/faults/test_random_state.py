@@ -17,8 +17,10 @@ from harness.data.normalise import TARGET_SPACES
 from harness.evaluation import metrics
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
-from harness.training.loop import Progress, Training, random_state, set_random_state, train
+from harness.training.loop import train
+from harness.training.random_state import random_state, set_random_state
 from harness.training.recipes import RECIPES
+from harness.training.training import Progress, Training
 from tests.harness.training.conftest import make_sequence
 
 FRAMES = 9
@@ -77,18 +79,20 @@ def test_each_generator_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     whole, _ = trained(tmp_path / "whole", 2)
     here = random_state
     monkeypatch.setattr(
-        "harness.training.loop.set_random_state", lambda state: set_random_state({**state, left_out: here()[left_out]})
+        "harness.training.loop.set_random_state",
+        lambda state, device: set_random_state({**state, left_out: here()[left_out]}, device),
     )
     halves, _ = trained(tmp_path / "halves", 1, 2)
     assert scores(whole) != scores(halves)
 
 
-def test_the_state_of_every_gpu_is_kept_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By stand-ins for torch's functions: this runs without a GPU."""
-    states, put_back = [torch.tensor([1], dtype=torch.uint8), torch.tensor([2], dtype=torch.uint8)], []
+def test_the_state_of_the_gpu_is_kept_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By stand-ins for torch's functions: this runs without a GPU. Another GPU may take it over."""
+    of_gpu, put_back = torch.tensor([1], dtype=torch.uint8), {}
     cuda: Any = torch.cuda
-    monkeypatch.setattr(cuda, "is_available", lambda: True)
-    monkeypatch.setattr(cuda, "get_rng_state_all", lambda: states)
-    monkeypatch.setattr(cuda, "set_rng_state_all", put_back.append)
-    set_random_state(random_state())
-    assert put_back == [states]
+    monkeypatch.setattr(cuda, "get_rng_state", lambda device: of_gpu)
+    monkeypatch.setattr(cuda, "set_rng_state", lambda state, device: put_back.update({device.index: state}))
+    set_random_state(random_state(torch.device("cuda:0")), torch.device("cuda:1"))
+    assert put_back == {1: of_gpu}
+    set_random_state(random_state(torch.device("cuda:0")))  # gone on with on a CPU
+    assert put_back == {1: of_gpu}

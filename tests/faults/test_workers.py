@@ -14,8 +14,9 @@ from harness.data.normalise import TARGET_SPACES
 from harness.measurement import fresh_process, worker
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
-from harness.training.loop import Progress, Training, train
+from harness.training.loop import train
 from harness.training.recipes import RECIPES
+from harness.training.training import Progress, Training
 from tests.faults.lifters import plain
 from tests.harness.training.conftest import make_sequence
 

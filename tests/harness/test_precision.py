@@ -62,7 +62,7 @@ def test_what_is_no_module_can_be_called_in_a_precision_too() -> None:
 
 def test_a_precision_that_torch_leaves_out_is_not_float32_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a type that it cannot do torch warns, and goes on without autocast."""
-    monkeypatch.setattr(precision, "_REDUCED", {"fp64": torch.float64})
+    monkeypatch.setattr(precision, "REDUCED", {"fp64": torch.float64})
     model = Watched()
     with (
         pytest.warns(UserWarning, match="autocast"),

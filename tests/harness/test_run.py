@@ -21,6 +21,7 @@ from harness.errors import BadInput, Interrupted, ResultsBusy, RunFailed
 from harness.store import traces as trace_file
 from harness.store.store import Store
 from harness.training.budget import Budget
+from harness.world import ALONE
 from posemamba.block import SpatioTemporalBlock
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +127,7 @@ def test_blocks_are_computed_anew_in_the_training_of_a_run_and_in_its_plan(
     for on in (False, True):
         prepared = run.prepare(tiny(steps=2, activation_checkpointing=on), tmp_path, lambda line: None)
         calls.clear()
-        run._train(prepared, tmp_path / str(on))
+        run._train(prepared, tmp_path / str(on), ALONE)
         trained = sum(calls)
         said: list[str] = []
         run.plan(prepared, said.append)

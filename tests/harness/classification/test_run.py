@@ -24,6 +24,7 @@ from harness.store.store import Store
 from harness.training import loop
 from harness.training.batches import Batch
 from harness.training.budget import Budget
+from harness.training.training import Progress, Training
 from tests.harness.classification import point_models
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -174,9 +175,9 @@ def test_the_choices_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyP
     class Started(Exception):
         pass
 
-    made: list[loop.Training] = []
+    made: list[Training] = []
 
-    def start(model: nn.Module, clouds: Any, training: loop.Training) -> None:
+    def start(model: nn.Module, clouds: Any, training: Training) -> None:
         made.append(training)
         raise Started
 
@@ -228,7 +229,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypa
     whole = run.run(planned(), tmp_path / "whole", silent)
     note = loop._note
 
-    def stopping(progress: loop.Progress, share: float, loss: float, rate: float) -> None:
+    def stopping(progress: Progress, share: float, loss: float, rate: float) -> None:
         note(progress, share, loss, rate)
         if progress.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
@@ -238,7 +239,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypa
         run.run(planned(), tmp_path / "broken", silent)
     drawn: list[int] = []
 
-    def noting(progress: loop.Progress, share: float, loss: float, rate: float) -> None:
+    def noting(progress: Progress, share: float, loss: float, rate: float) -> None:
         drawn.append(progress.step)
         note(progress, share, loss, rate)
 

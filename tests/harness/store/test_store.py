@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -193,6 +196,28 @@ def test_a_disk_that_fills_up_leaves_earlier_records_whole(tmp_path: Path) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert ids(Store(tmp_path)) == [str(number) for number in range(whole)]
+
+
+def test_an_append_waits_for_that_of_another_machine(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(record("a"))
+    with store.path.open("rb") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        writer = threading.Thread(target=store.append, args=(record("b"),))
+        writer.start()
+        writer.join(0.2)
+        assert ids(store) == ["a"]
+    writer.join()
+    assert ids(store) == ["a", "b"]
+
+
+def test_a_file_system_without_locks_takes_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    Store(tmp_path).append(record("a"))
+    assert ids(Store(tmp_path)) == ["a"]
 
 
 def test_processes_that_append_at_once_do_not_mix_their_lines(tmp_path: Path) -> None:

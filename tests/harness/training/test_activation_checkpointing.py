@@ -19,8 +19,9 @@ from harness.data.sequence import Sequence
 from harness.training.activation_checkpointing import blocks, recomputing
 from harness.training.batches import TrainingClips
 from harness.training.budget import Budget
-from harness.training.loop import Progress, Training, train
+from harness.training.loop import train
 from harness.training.recipes import RECIPES
+from harness.training.training import Progress, Training
 from tests.harness.test_every_lifter import FRAMES, NAMES, TINY
 
 #: Both draw from torch's generator in every block; the second has batch norms in them, too.

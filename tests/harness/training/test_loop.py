@@ -19,17 +19,11 @@ from harness.errors import BadInput, Interrupted, RunFailed
 from harness.training import checkpoint
 from harness.training.batches import Batch, TrainingClips
 from harness.training.budget import Budget
-from harness.training.loop import (
-    Progress,
-    Training,
-    _loss,
-    _optimizer,
-    learning_rate,
-    random_state,
-    set_random_state,
-    train,
-)
+from harness.training.loop import learning_rate, train
+from harness.training.random_state import random_state, set_random_state
 from harness.training.recipes import RECIPES
+from harness.training.step import Step, optimizer
+from harness.training.training import Progress, Training
 
 
 class TinyLifter(nn.Module):
@@ -213,19 +207,17 @@ def test_a_squared_loss_has_the_gradient_times_the_loss(clips: TrainingClips, tm
         model = model_of(0).eval()
         recipe = replace(RECIPES["common"], squared_loss=squared)
         batch = next(clips.epoch(0, 0, 3, flip=False))
-        loss = _loss(model, batch, training_in(tmp_path / str(number), recipe=recipe))
-        loss.backward()
-        losses_.append(loss.item())
+        losses_.append(Step(model, training_in(tmp_path / str(number), recipe=recipe)).gradient(batch))
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     assert losses_[1] == pytest.approx(losses_[0] ** 2 / 2)
     torch.testing.assert_close(gradients[1], losses_[0] * gradients[0])
 
 
 def test_the_optimiser_is_the_recipe_s() -> None:
-    adam = _optimizer(model_of(0), RECIPES["videopose3d"])
+    adam = optimizer(model_of(0), RECIPES["videopose3d"])
     assert type(adam) is torch.optim.Adam
     assert (adam.defaults["amsgrad"], adam.defaults["weight_decay"]) == (True, 0.0)
-    adamw = _optimizer(model_of(0), RECIPES["mixste"])
+    adamw = optimizer(model_of(0), RECIPES["mixste"])
     assert type(adamw) is torch.optim.AdamW
     assert (adamw.defaults["amsgrad"], adamw.defaults["weight_decay"]) == (False, 0.1)
 

@@ -18,6 +18,7 @@ from harness.errors import BadInput, Interrupted
 from harness.training import loop
 from harness.training.budget import Budget
 from harness.training.tensorboard_log import TensorBoardLog
+from harness.training.training import Progress
 
 pytest.importorskip("tensorboard")
 
@@ -202,7 +203,7 @@ def test_a_run_is_bit_by_bit_the_same_with_and_without(tmp_path: Path) -> None:
 def test_an_interrupted_run_has_every_step_once_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     advance = loop._advance
 
-    def interrupted(progress: loop.Progress, per_epoch: int) -> None:
+    def interrupted(progress: Progress, per_epoch: int) -> None:
         advance(progress, per_epoch)
         if progress.step == 5:
             raise Interrupted("a kill after the checkpoint of step 3")

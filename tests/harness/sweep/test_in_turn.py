@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness import sweep
 from harness.errors import BadInput, CannotWrite, Interrupted, ResultsBusy, RunFailed
+from harness.sweep import in_turn
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def tried(*errors: BaseException | None) -> tuple[list[str], BaseException | Non
 
     said: list[str] = []
     planned = [Planned(name, error) for name, error in zip("abc", errors, strict=False)]
-    records, error = sweep.run_all(planned, one, said.append)
+    records, error = in_turn.run_all(planned, one, said.append)
     return [record["id"] for record in records], error, said
 
 
