@@ -64,6 +64,7 @@ setup(
         "jinja2>=3.1",
         "click>=8.1",
         "fvcore>=0.1.5.post20221221",
+        "tomli>=2; python_version < '3.11'",
     ],
     extras_require={
         "cuda": ["mamba-ssm>=2.2", "causal-conv1d>=1.4"],
@@ -71,6 +72,8 @@ setup(
         "points": ["h5py>=3.8"],
         "parquet": ["pyarrow>=14"],
         "tensorboard": ["tensorboard>=2.14"],
+        "ray": ["ray>=2.9"],
+        "slurm": ["submitit>=1.5"],
         "dev": [
             "pytest>=8",
             "hypothesis>=6.100",
@@ -82,6 +85,8 @@ setup(
             "h5py>=3.8",
             "pyarrow>=14",
             "tensorboard>=2.14",
+            "ray>=2.9",
+            "submitit>=1.5",
             "playwright>=1.40",
             "pylatexenc>=2.10",
             "jsonschema>=4.18",

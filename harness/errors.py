@@ -50,6 +50,9 @@ class Interrupted(HarnessError):
     exit_code = 130
 
 
+#: Names a file in the environment to which the command line appends the error that it ends with.
+ERRORS_TO = "HARNESS_ERRORS_TO"
+
 #: How torch's allocators, glibc, C++, oneDNN and CUDA libraries put it; on a CPU it is a RuntimeError with such a text.
 _OUT_OF_MEMORY = (
     "can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory", "std::bad_alloc",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import traceback
 
@@ -23,7 +25,7 @@ from harness.cli import (  # noqa: F401  (each adds its commands)
     sweep,
 )
 from harness.cli.root import cli, say
-from harness.errors import FirstFailed, HarnessError, Interrupted
+from harness.errors import ERRORS_TO, FirstFailed, HarnessError, Interrupted
 
 __all__ = ["main"]
 
@@ -48,18 +50,26 @@ def _run(words: list[str]) -> int:
         if "--debug" in words:
             traceback.print_exc()
         if not (isinstance(error, Interrupted) and processes.is_helper()):
-            say(f"harness: {processes.speaker()}{error}")
+            _say_last(f"harness: {processes.speaker()}{error}")
         return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        say("harness: interrupted")
+        _say_last("harness: interrupted")
         return 130
     except (Exception, SystemExit) as error:  # a third party's code may leave by SystemExit, with code 0 at that
         if "--debug" in words:
             traceback.print_exc()
-        say(f"harness: {type(error).__name__}: {error} (harness --debug shows where)")
+        _say_last(f"harness: {type(error).__name__}: {error} (harness --debug shows where)")
         return 1
     # click hands back the code of ctx.exit; a command that ends by itself gives nothing.
     return ended if isinstance(ended, int) else 0
+
+
+def _say_last(message: str) -> None:
+    """To whoever started this, be it another command that only passes on what is said on the way."""
+    say(message)
+    if path := os.environ.get(ERRORS_TO):
+        with contextlib.suppress(OSError), open(path, "a", encoding="utf-8", errors="replace") as file:
+            file.write(message + "\n")

@@ -65,6 +65,13 @@ def _require_possible(here: World, devices: int | None, max_restarts: int, devic
         raise BadInput(f"--device {device} is one device, and --devices {wanted} are wanted; use --device cuda or cpu")
 
 
+def is_started() -> bool:
+    """Whether this is one of several processes already, which torchrun or srun started."""
+    from harness import world
+
+    return not world.here().is_alone
+
+
 def require_alone(command: str) -> None:
     """Raises BadInput in one of several processes that torchrun or srun started."""
     from harness import world

@@ -22,6 +22,7 @@ from harness.cli.root import cli, say, show
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
+    from harness.sweep.point import Point
     from harness.world import World
 
 
@@ -65,6 +66,12 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done and how long it takes.")
 @click.option("--tensorboard", is_flag=True, help="Log the training in RESULTS/runs/ID/tensorboard, too.")
 @click.option("--again", is_flag=True, help="Repeat a run that is already finished, from the start.")
+@click.option(
+    "--timeout",
+    "timeout_minutes",
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    help="Minutes after which a run is ended.",
+)
 @results_option
 @click.pass_context
 def run_command(
@@ -84,13 +91,17 @@ def run_command(
     results: Path,
     devices: int | None,
     max_restarts: int,
+    timeout_minutes: float | None,
     **given: Any,
 ) -> None:
-    """Train, evaluate and measure each model once for each seed, and store one record each."""
-    from harness import config, run
+    """Train, evaluate and measure each model once for each seed, and store one record each.
+
+    Several runs have a process each, so that one that crashes or hangs does not take the others along.
+    """
+    from harness import config, models, run
     from harness.comparison.group import group
     from harness.reporting import table
-    from harness.sweep import in_turn
+    from harness.sweep import in_turn, own_process
     from harness.training import tensorboard_log
 
     if tensorboard:
@@ -105,24 +116,55 @@ def run_command(
         core_minutes=core_minutes, **given,
     )  # fmt: skip
     if len(configs) > 1:
-        # So that the last model's mistake does not wait for the first one's training.
+        # So that the last model's mistake does not wait for the first one's training. A third party's may be a crash.
         for planned in configs:
-            run.build(planned)
+            if ":" in planned.model:
+                models.factory_of(planned.model)
+            else:
+                run.build(planned)
     if dry_run:
         for planned in configs:
             run.plan(run.prepare(planned, results, say), say)
         return
 
+    apart = (len(configs) > 1 or timeout_minutes is not None) and not processes.is_started()
+    timeout_s = None if timeout_minutes is None else timeout_minutes * 60
+
+    def run_one(planned: RunConfig, world: World) -> dict[str, Any]:
+        if apart:
+            return own_process.run(point_of(ctx, planned), results, timeout_s)
+        return run.run(planned, results, say, again, tensorboard, world)
+
     def work(world: World) -> None:
-        records, error = in_turn.run_all(
-            configs, lambda planned: run.run(planned, results, say, again, tensorboard, world), say
-        )
+        records, error = in_turn.run_all(configs, lambda planned: run_one(planned, world), say)
         if made := [record for record in records if record]:
             show(table.text(group(made)))
         if error is not None:
             raise error
 
-    processes.share(ctx, devices, max_restarts, given["device"], work)
+    # A process of its own starts those that share its run.
+    processes.share(ctx, None if apart else devices, max_restarts, given["device"], work)
+
+
+def point_of(ctx: click.Context, planned: RunConfig) -> Point:
+    """The command of ``planned`` alone, of all that the one in ``ctx`` asks for."""
+    from harness.sweep.point import Point
+
+    words = ["run", "--model", planned.model, "--seed", str(planned.seed)]
+    settled = {"data": planned.data, "device": planned.device, "threads": planned.threads}
+    for option in ctx.command.params:
+        assert isinstance(option, click.Option)
+        if option.name not in ("names", "seeds", "results", "timeout_minutes"):
+            words += _words(option, settled.get(option.name, ctx.params[option.name]))
+    return Point(planned.run_id(), tuple(words), planned, cores=planned.threads)
+
+
+def _words(option: click.Option, value: Any) -> list[str]:
+    flag = option.opts[-1]
+    if option.is_flag:
+        return [flag] if value else list(option.secondary_opts)
+    values = value if option.multiple else [] if value is None else [value]
+    return [word for one in values for word in (flag, str(one))]
 
 
 def configs_of(

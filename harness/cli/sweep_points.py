@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from harness.measurement.request import Request
 
 #: What a grid has tables for, what is of the sweep as a whole, and what would do a point again at every attempt.
-_NOT_IN_GRIDS = ("option", "results", "dry-run", "again")
+_NOT_IN_GRIDS = ("option", "results", "dry-run", "again", "timeout")
 _KINDS: dict[type[click.ParamType], str] = {click.types.IntParamType: WHOLE, click.types.FloatParamType: NUMBER}
 #: Of a command line, what says how a run is done and not which it is.
-_NOT_OF_CONFIGS = ("devices", "max_restarts", "tensorboard", "again", "dry_run", "results")
+_NOT_OF_CONFIGS = ("devices", "max_restarts", "timeout_minutes", "tensorboard", "again", "dry_run", "results")
 
 
 def planned(path: Path, elsewhere: bool) -> list[Point]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 from harness import atomic_file, termination
 from harness.errors import BadInput, Interrupted, ResultsBusy
@@ -21,6 +18,7 @@ from harness.store.record import RUNS
 from harness.store.run_file import run_file
 from harness.store.schema import Record, Schema
 from harness.store.store import Store
+from harness.sweep import ending
 from harness.sweep.executor import Executor
 from harness.sweep.point import Point
 from harness.sweep.remaining import Remaining
@@ -168,32 +166,23 @@ class Conductor:
         self._submit([point])
 
     def _failed(self, point: Point, outcome: Outcome) -> None:
-        why = self._why(outcome)
+        why = ending.why(outcome, self._rules.timeout_s)
         self._failures[point.id] += 1
         again = self._failures[point.id]
-        if again > self._rules.retries or _code(outcome) in _FINAL_CODES:
+        if again > self._rules.retries or ending.code(outcome) in _FINAL_CODES:
             self._give_up(point, outcome, why)
             return
         self._before[point.id] = self._newest(point.id)
         self._say(f"{point.id}: {why}; tried again ({again} of {self._rules.retries})")
         self._submit([point])
 
-    def _why(self, outcome: Outcome) -> str:
-        if outcome.ending == "timeout":
-            minutes = (self._rules.timeout_s or 0.0) / 60
-            return f"stopped after {minutes:g} minutes (--timeout)"
-        code, reason = outcome.exit_code, outcome.reason
-        if code is not None and code < 0:
-            return f"crashed with {_signal_name(-code)}{': ' if reason else ''}{reason}"
-        return reason or ("ended without a record" if code == 0 else f"ended with exit code {code}")
-
     def _give_up(self, point: Point, outcome: Outcome, why: str) -> None:
         self._end(point)
         self._result.failed[point.id] = why
         self._remaining.ended(point.id, None)
         said = self._newest(point.id) != self._before.get(point.id) and outcome.ending != "timeout"
-        if point.config is not None and _code(outcome) not in _UNRECORDED_CODES and not said:
-            self._stores[RUNS.file_name].append(_record(point, outcome, why))
+        if point.config is not None and ending.code(outcome) not in _UNRECORDED_CODES and not said:
+            self._stores[RUNS.file_name].append(ending.record(point, outcome, why))
         if self._open:
             self._say(f"{point.id}: {why}. The others go on")
 
@@ -239,34 +228,3 @@ class Conductor:
         if self._open:
             detail += f", {self._remaining.running()}"
         self._line.update(self._remaining.share(), detail + f", {failed} failed" * (failed > 0))
-
-
-def _code(outcome: Outcome) -> int | None:
-    """What it ended with by itself; one whose time is over is interrupted, which is not its user's doing."""
-    return outcome.exit_code if outcome.ending == "ended" else None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _record(point: Point, outcome: Outcome, why: str) -> dict[str, Any]:
-    """In place of the one that the point's process did not come to write."""
-    assert point.config is not None
-    config, ended = point.config, datetime.now(timezone.utc)
-    return {
-        "id": point.id,
-        "status": "timeout" if outcome.ending == "timeout" else "failed",
-        "error": why,
-        "config": json.loads(json.dumps(config.as_dict())),
-        "config_hash": config.digest(),
-        "seed": config.seed,
-        "started": (ended - timedelta(seconds=outcome.seconds)).isoformat(timespec="seconds"),
-        "finished": ended.isoformat(timespec="seconds"),
-        "environment": {"host": outcome.host},
-        "data": {"spec": config.data},
-        "warnings": [],
-    }

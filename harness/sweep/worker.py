@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from harness import atomic_file
+from harness.errors import ERRORS_TO
 from harness.store.measurement import MEASUREMENTS
 from harness.store.record import RUNS
 from harness.store.store import Store
@@ -39,9 +40,9 @@ _OF_TRAINING = re.compile(r"lock|again\.json|checkpoint\.json|step-\d+\.pt|.*" +
 _GUARD = 'read -r _; kill -s TERM -- "-$1"; sleep "$2"; kill -s KILL -- "-$1"'
 
 
-def run(task: Task) -> Outcome:
-    """Run ``task`` to its end; where this is interrupted, its process is, too."""
-    running = Running(task)
+def run(task: Task, shown: bool = False) -> Outcome:
+    """Run ``task`` to its end; where this is interrupted, its process is, too. ``shown``: see Running."""
+    running = Running(task, shown=shown)
     try:
         while (outcome := running.poll()) is None:
             time.sleep(_LOOK_S)
@@ -59,10 +60,12 @@ def log_path(results: Path, task_id: str) -> Path:
 class Running:
     """A task at work. ``environment`` is set for its process beside what this one has.
 
+    ``shown``: it talks to this process's stderr, and its results and last error go to its log; else everything does.
     Raises OSError where the process cannot be started, or its folder not be written.
     """
 
-    def __init__(self, task: Task, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, task: Task, environment: Mapping[str, str] | None = None, shown: bool = False) -> None:
+        self._shown = shown
         self.task = task
         self._scratch = Path(tempfile.mkdtemp(prefix="harness-sweep-")) if task.results is None else None
         self._folder = self._scratch or Path(str(task.results))
@@ -90,8 +93,8 @@ class Running:
             [sys.executable, "-m", "harness", *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            stderr=None if self._shown else subprocess.STDOUT,
+            env={**os.environ, **environment, **({ERRORS_TO: str(self._log)} if self._shown else {})},
             start_new_session=True,
         )
 

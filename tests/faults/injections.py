@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.progress import ProgressLine
+from harness.sweep import worker
+from harness.sweep.task import Outcome
 
 #: The first bytes of every stored record.
 _RECORD = b'{"schema":'
@@ -62,6 +64,19 @@ def signals_at(text: str, numbers: Sequence[int]) -> None:
     ProgressLine.update = interrupted  # type: ignore[method-assign]
 
 
+def signal_while_at_work(name: str, number: int) -> None:
+    """This signal to the command that has started a process for each run, when that of ``name`` trains."""
+    poll, left = worker.Running.poll, [number]
+
+    def interrupted(running: worker.Running) -> Outcome | None:
+        folder = Path(str(running.task.results)) / "runs" / running.task.id
+        if left and name in running.task.id and (folder / "checkpoint.json").exists():
+            os.kill(os.getpid(), left.pop())
+        return poll(running)
+
+    worker.Running.poll = interrupted  # type: ignore[method-assign]
+
+
 def small_disk(most_bytes: int) -> None:
     """No file may grow beyond this: what a full disk looks like. Python ignores SIGXFSZ by itself."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
@@ -109,3 +124,8 @@ def signal_in_preparation(number: int) -> None:
         os.kill(os.getpid(), number)
 
     data.load = interrupted  # type: ignore[assignment]
+
+
+def little_grace() -> None:
+    """What is told to end and does not is killed at once."""
+    worker.GRACE_S = 0.5

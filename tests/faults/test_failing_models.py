@@ -120,8 +120,24 @@ def test_memory_that_runs_out_in_earnest(tmp_path: Path) -> None:
     assert record["status"] == "oom", record["error"]
 
 
-def test_a_model_that_crashes_takes_its_run_along_and_nothing_else(tmp_path: Path) -> None:
-    """A run trains in the command's own process: its row is missing, its folder is not blocked."""
+def test_a_model_that_crashes_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
+    ended = life.train(tmp_path, "aborting", "plain")
+    assert ended.code == 1, ended
+    assert statuses(tmp_path) == {"aborting": "failed", "plain": "ok"}
+    assert Store(tmp_path).records()[0]["error"].startswith("crashed with SIGABRT")
+    assert "1 of 2 runs failed: " in ended.err
+    assert ("plain" in ended.out, "aborting" in ended.out) == (True, False)
+
+
+def test_a_model_that_hangs_is_ended_after_the_time_it_was_given(tmp_path: Path) -> None:
+    ended = life.train(tmp_path, "hanging", words=("--timeout", "0.1"), fault=injections.little_grace)
+    assert ended.code == 1, ended
+    assert statuses(tmp_path) == {"hanging": "timeout"}
+    assert "stopped after 0.1 minutes (--timeout)" in ended.err
+
+
+def test_a_model_that_crashes_alone_takes_its_run_along_and_nothing_else(tmp_path: Path) -> None:
+    """A single run trains in the command's own process: its row is missing, its folder is not blocked."""
     assert life.train(tmp_path).code == 0
     found = fresh_process.call(crash, {"results": str(tmp_path)}, timeout_s=120.0, preload=worker.PRELOAD)
     assert found == {"status": "failed", "error": "the process crashed with SIGABRT"}

@@ -91,12 +91,9 @@ def test_sigterm_outside_of_the_work_itself(tmp_path: Path, fault: Callable[...,
 
 
 def test_what_finished_before_an_interruption_is_shown(tmp_path: Path) -> None:
-    interrupt = {
-        "fault": injections.signals_at,
-        "text": "training tests.faults.lifters:wide",
-        "numbers": [signal.SIGTERM],
-    }
-    ended = life.train(tmp_path, "plain", "wide", "drawing", **interrupt)
-    assert ended.code == 130
+    interrupt = {"fault": injections.signal_while_at_work, "name": "wide", "number": signal.SIGTERM}
+    ended = life.train(tmp_path, "plain", "wide", "drawing", steps=400, **interrupt)
+    assert ended.code == 130, ended
     assert "plain" in ended.out
-    assert "drawing" not in ended.err
+    found = {record["config"]["model"].removeprefix(life.HERE): record["status"] for record in Store(tmp_path).latest()}
+    assert found == {"plain": "ok", "wide": "interrupted"}

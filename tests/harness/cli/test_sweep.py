@@ -119,7 +119,7 @@ def test_elsewhere_the_device_must_be_said(tmp_path: Path) -> None:
 
 
 def parsed(command: click.Command, words: Sequence[str]) -> dict[str, Any]:
-    left_out = ("devices", "max_restarts", "tensorboard", "dry_run", "results")
+    left_out = ("devices", "max_restarts", "timeout_minutes", "tensorboard", "dry_run", "results")
     given = command.make_context("x", list(words[1:])).params
     return {name: value for name, value in given.items() if name not in left_out}
 
