@@ -3,12 +3,13 @@
 # HASHED=1 installs only files whose sha256 is in requirements.lock (torch's CPU build).
 # make soak: commands killed at random moments, what they leave compared.  make fuzz: the readers of files on new broken ones.
 # make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams, intervals.
+# make bench-sweep: what a sweep costs beside its points, and how long the full grid takes, in about 15 minutes.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MINUTES ?= 3.5
 
-.PHONY: demo test lint soak fuzz bench bench-harness figures clean
+.PHONY: demo test lint soak fuzz bench bench-harness bench-sweep figures clean
 
 INSTALLED := $(VENV)/.installed$(if $(HASHED),-hashed)
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -49,6 +50,10 @@ bench-harness: $(INSTALLED)
 	$(BIN)/python benchmarks/repeatability.py
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.coverage
+
+bench-sweep: $(INSTALLED)
+	$(BIN)/python -m benchmarks.makespan --json build/bench-makespan.json
+	$(BIN)/python -m benchmarks.sweep_overhead --json build/bench-sweep.json
 
 # The figures and tables of every committed measurement, and the report of all committed runs, made again from their
 # rows, byte for byte. A report's figures are in its page; those beside it (figures/) are not committed.

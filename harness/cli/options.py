@@ -100,7 +100,7 @@ def precision_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--precision",
         default="fp32",
         show_default=True,
-        help="Of inference where it is scored and timed: fp32, bf16, fp16. Training is always in float32.",
+        help="Of inference where it is scored and timed: fp32, bf16, fp16.",
     )(command)
 
 
