@@ -6,6 +6,7 @@ import functools
 import importlib
 import io
 import platform
+import sys
 import tempfile
 from collections.abc import Callable
 from importlib import metadata
@@ -133,6 +134,26 @@ def _thop() -> None:
     _require((int(macs), int(parameters)) == (24, 15), f"it counts {macs:g} for 24 multiply-accumulates")
 
 
+def _ray() -> None:
+    import ray
+
+    _require(hasattr(ray.remote(_require), "remote"), "it makes no task of a function")
+
+
+def _submitit() -> None:
+    import submitit
+
+    with tempfile.TemporaryDirectory() as folder:
+        job = submitit.AutoExecutor(folder, cluster="debug").submit(abs, -3)
+        _require(job.result() == 3, "a job gives another result than its function")
+
+
+def _tomli() -> None:
+    import tomli
+
+    _require(tomli.loads("seed = [0, 1]") == {"seed": [0, 1]}, "it reads something else than there is")
+
+
 def _require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise Broken(otherwise)
@@ -169,9 +190,16 @@ CHECKS = (
     _check("seaborn", "figures have its theme, and some its plots", _seaborn, Need.ALWAYS),
     _check("fvcore", "operations are counted with it", _fvcore, Need.ALWAYS),
     _check("jinja2", "the report's page is filled in with it", _jinja2, Need.ALWAYS),
+    *(
+        [_check("tomli", "harness sweep reads its grids with it", _tomli, Need.ALWAYS)]
+        if sys.version_info < (3, 11)  # later ones have their own
+        else []
+    ),
     _check("pyarrow", "harness export parquet; without it export csv and jsonl", _pyarrow),
     _check("tensorboard", "harness run --tensorboard; without it the curves are in the record", _tensorboard),
     _check("h5py", "harness classify on ModelNet40 and ScanObjectNN; nothing else reads HDF5", _h5py),
     _check("numba", "a peer of the scan in benchmarks/scan.py, which leaves it out otherwise", _numba),
+    _check("ray", "harness sweep --executor ray; a cluster is tried when it is joined", _ray),
+    _check("submitit", "harness sweep --executor slurm; --print needs sbatch alone", _submitit),
     _check("thop", "the tests hold our counts against it; counting itself has the rules of its own", _thop),
 )

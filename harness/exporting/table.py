@@ -84,6 +84,9 @@ def _counted(above: str) -> tuple[Table, Table]:
     )
 
 
+_PROCESSES = Table(
+    "processes", "a stretch of a training that so many processes shared", {"training.processes[]": ""}, ("",)
+)
 _CURVE = Table("curve", "a point of the learning curve", {"training.curve[]": ""}, ("",))
 
 KINDS: Mapping[str, Kind] = {
@@ -110,6 +113,7 @@ KINDS: Mapping[str, Kind] = {
                 ),
                 Table("floors", "a guess that needs no network, on a run's frames", {"floors.*": ""}, ("floor",)),
                 _CURVE,
+                _PROCESSES,
                 *_counted("cost"),
             ),
         ),

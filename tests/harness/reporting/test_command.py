@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from harness import config, evaluating, run
+from harness import config, evaluating, models, run
 from harness.cli.root import cli
 from harness.config import RunConfig
 from harness.reporting.command import commands, digest, notes
+from harness.sweep import own_process
 from harness.training.budget import Budget
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -25,12 +27,19 @@ def planned(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> li
     """The configurations that ``command`` would run, without running them."""
     found: list[RunConfig] = []
     monkeypatch.setattr(run, "build", lambda config: None)
+    monkeypatch.setattr(models, "factory_of", lambda name: None)
     monkeypatch.setattr(run, "run", lambda config, *_: found.append(config))
+    # Of several runs each has a process of its own, started by a command of its own.
+    monkeypatch.setattr(own_process, "run", lambda point, *_: invoke(point.words))
     monkeypatch.setattr("harness.comparison.group.group", lambda records, **_: [])
+
+    def invoke(words: Sequence[str]) -> None:
+        result = CliRunner().invoke(cli, [*words, "--results", str(tmp_path)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
     program, *words = shlex.split(command)
     assert program == "harness"
-    result = CliRunner().invoke(cli, [*words, "--results", str(tmp_path)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    invoke(words)
     return found
 
 
@@ -138,7 +147,7 @@ def test_a_budget_of_time_says_the_steps_that_it_came_to() -> None:
 def test_a_run_from_before_some_choices_existed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chosen = config.resolve("posemamba-xs", seed=0)
     old = record(chosen)
-    for name in ("windows", "protocol", "space", "xy", "root", "precision", "activation_checkpointing"):
+    for name in ("windows", "protocol", "space", "xy", "root", *config.CAME_LATER):
         del old["config"][name]
     (again,) = planned(commands([old])[0], monkeypatch, tmp_path)
     assert again.digest() == chosen.digest() == digest(old["config"])
