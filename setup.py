@@ -72,7 +72,7 @@ setup(
         "points": ["h5py>=3.8"],
         "parquet": ["pyarrow>=14"],
         "tensorboard": ["tensorboard>=2.14"],
-        "ray": ["ray>=2.9"],
+        "ray": ["ray>=2.59"],
         "slurm": ["submitit>=1.5"],
         "dev": [
             "pytest>=8",
@@ -85,7 +85,7 @@ setup(
             "h5py>=3.8",
             "pyarrow>=14",
             "tensorboard>=2.14",
-            "ray>=2.9",
+            "ray>=2.59",
             "submitit>=1.5",
             "playwright>=1.40",
             "pylatexenc>=2.10",

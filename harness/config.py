@@ -144,7 +144,7 @@ def resolve(
         protocol=protocol(source.published_protocol(data) if protocol_name == AUTO else protocol_name).name,
         **given,
     )
-    _require_ranges(config)
+    require_ranges(config)
     return dataclasses.replace(config, options=_model_options(config, chosen))
 
 
@@ -159,7 +159,8 @@ def _default_budget(chosen: Recipe) -> Budget:
     return Budget(epochs=chosen.epochs) if chosen.epochs else Budget(seconds=DEFAULT_MINUTES * 60)
 
 
-def _require_ranges(config: RunConfig) -> None:
+def require_ranges(config: RunConfig) -> None:
+    """Raises BadInput naming the option for a value that no run can have."""
     for flag, value, least in (
         ("--frames", config.frames, 1),
         ("--batch-size", config.batch_size, 1),

@@ -24,7 +24,7 @@ AGAIN = "again.json"
 
 
 def newest(store: Store, run_id: str, say: Say) -> Record | None:
-    """The newest record of a run, or None; what is wrong in the store is said."""
+    """The newest record of a run, or None; what is wrong with the lines that name it is said."""
     with warnings_said(say):
         return store.find(run_id)
 

@@ -41,7 +41,7 @@ def share(
     from harness import launch, world
 
     here = world.here()
-    _require_possible(here, devices, max_restarts, device)
+    require_possible(here, devices, max_restarts, device)
     if devices is not None and devices > 1 and here.is_alone:
         if code := launch.launch(ctx.obj["words"], devices, max_restarts):
             ctx.exit(code)
@@ -51,7 +51,8 @@ def share(
         work(here)
 
 
-def _require_possible(here: World, devices: int | None, max_restarts: int, device: str) -> None:
+def require_possible(here: World, devices: int | None, max_restarts: int, device: str) -> None:
+    """Raises BadInput for numbers of processes and restarts that make no sense in ``here``, or for ``device``."""
     if devices is not None and devices < 1:
         raise BadInput(f"--devices {devices} is out of range; it must be at least 1")
     if max_restarts < 0:

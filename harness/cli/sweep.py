@@ -27,8 +27,9 @@ LOCAL, RAY, SLURM = "local", "ray", "slurm"
 @click.option("--executor", type=click.Choice([LOCAL, RAY, SLURM]), default=LOCAL, show_default=True,
               help="Processes here, tasks of Ray, or jobs of Slurm.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), help="Points at once, locally.  [default: as cores or GPUs allow]")
-@click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True,
-              help="How often a point that failed is tried again.")  # fmt: skip
+@click.option(
+    "--retries", type=click.IntRange(min=0), help="How often a point that failed is tried again.  [default: 1]"
+)
 @click.option("--timeout", "timeout_minutes", type=click.FloatRange(min=0, min_open=True, max=1e6),
               help="Minutes after which a point is ended.")  # fmt: skip
 @click.option("--address", help="Of the Ray cluster: HOST:PORT, or auto.  [default: RAY_ADDRESS, else one of its own]")
@@ -39,8 +40,9 @@ LOCAL, RAY, SLURM = "local", "ray", "slurm"
 @click.option("--print", "as_script", is_flag=True, help="With slurm: print a script for sbatch, and start nothing.")
 @results_option
 def sweep_command(
-    grid_file: Path, executor: str, jobs: int | None, retries: int, timeout_minutes: float | None, address: str | None,
-    shared: bool, slurm_pairs: tuple[str, ...], longest_first: bool, dry_run: bool, as_script: bool, results: Path,
+    grid_file: Path, executor: str, jobs: int | None, retries: int | None, timeout_minutes: float | None,
+    address: str | None, shared: bool, slurm_pairs: tuple[str, ...], longest_first: bool, dry_run: bool,
+    as_script: bool, results: Path,
 ) -> None:  # fmt: skip
     """Do all the runs and measurements of a grid; what is finished is skipped, so that the same command goes on.
 
@@ -57,8 +59,11 @@ def sweep_command(
     _require_of_executor(executor, jobs=jobs, address=address, shared=shared, slurm=slurm_pairs, print=as_script)
     if timeout_minutes is not None and math.isnan(timeout_minutes):
         raise BadInput("--timeout nan is no number of minutes; leave it out for no limit")
+    if as_script and retries is not None:
+        raise BadInput("--retries has no effect on a script, whose jobs Slurm runs by itself; leave it out")
     points = sweep_points.planned(grid_file, elsewhere=executor != LOCAL)
-    rules = Rules(retries, None if timeout_minutes is None else timeout_minutes * 60, executor == LOCAL)
+    timeout_s = None if timeout_minutes is None else timeout_minutes * 60
+    rules = Rules(1 if retries is None else retries, timeout_s, measure_in_store=executor == LOCAL)
     if not (dry_run or as_script):
         Store(results).preflight()
     skipped = finished(points, results, say, elsewhere=executor != LOCAL)
@@ -71,12 +76,13 @@ def sweep_command(
         to_do = forecast.longest_first(to_do, executor, results, say)
         points = [*(point for point in points if point.id in skipped), *to_do]
     if as_script:
-        _print_script(to_do, rules.timeout_s, results, slurm_pairs)
+        _print_script(to_do, timeout_s, results, slurm_pairs)
         return
     say(f"{len(points)} points, {len(skipped)} of them finished")
     failed: dict[str, str] = {}
     if to_do:
-        say(f"what each point prints is in {results / 'sweeps'}/ID.log")
+        later = " when it has ended" * (executor == RAY and not shared)
+        say(f"what each point prints is in {results / 'sweeps'}/ID.log{later}")
         engine = _engine(executor, to_do, jobs, address, shared, slurm_pairs, results)
         conductor = Conductor(points, engine, results, say, rules=rules, skipped=skipped, at_once=slots)
         try:
@@ -100,10 +106,11 @@ def _require_of_executor(executor: str, **given: object) -> None:
 
 def _slots(executor: str, points: Sequence[Point], jobs: int | None, slurm_pairs: Collection[str]) -> int | None:
     """How many points are worked on at once, as far as it is known before."""
-    from harness.sweep.slurm_array import SlurmOptions
+    from harness.sweep.slurm_array import AT_ONCE, SlurmOptions
 
     if executor == SLURM:
-        return SlurmOptions.parsed(slurm_pairs).at_once
+        at_once = SlurmOptions.parsed(slurm_pairs).at_once
+        return None if at_once == AT_ONCE else at_once  # the default says nothing of the cluster
     if executor == RAY:
         return None
     if jobs is not None:

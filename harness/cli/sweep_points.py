@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import processes
 from harness.cli.measure import measure_command, requested
 from harness.cli.run import configs_of, run_command
-from harness.errors import BadInput
+from harness.errors import BadInput, suggestion
 from harness.store.schema import NUMBER, TEXT, WHOLE, YES_NO
 from harness.sweep import grid
 from harness.sweep.grid import Command, Key
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.measurement.request import Request
 
-#: What a grid has tables for, what is of the sweep as a whole, and what would do a point again at every attempt.
-_NOT_IN_GRIDS = ("option", "results", "dry-run", "again", "timeout")
+#: Of machines that need not be like this one.
+_DEVICES = ("cpu", "cuda")
 _KINDS: dict[type[click.ParamType], str] = {click.types.IntParamType: WHOLE, click.types.FloatParamType: NUMBER}
 #: Of a command line, what says how a run is done and not which it is.
 _NOT_OF_CONFIGS = ("devices", "max_restarts", "timeout_minutes", "tensorboard", "again", "dry_run", "results")
@@ -56,7 +57,7 @@ def keys(command: click.Command, leave_out: Collection[str] = ()) -> dict[str, K
             flag = next(word for word in option.opts if word.startswith("--"))
             kind = YES_NO if option.is_flag else _KINDS.get(type(option.type), TEXT)
             found[flag.removeprefix("--")] = Key(flag, kind, next(iter(option.secondary_opts), None))
-    return {name: key for name, key in found.items() if name not in (*_NOT_IN_GRIDS, *leave_out)}
+    return {name: key for name, key in found.items() if name not in (*grid.NOT_OF_POINTS, *leave_out)}
 
 
 def _point(command: Command, elsewhere: bool) -> Point:
@@ -69,18 +70,21 @@ def _point(command: Command, elsewhere: bool) -> Point:
 
 
 def _run(words: tuple[str, ...], elsewhere: bool) -> Point:
-    from harness.config import DEFAULT_DATA
+    from harness import world
+    from harness.config import DEFAULT_DATA, require_ranges
 
     given = _parsed(run_command, words)
-    processes = given["devices"] or 1
+    devices = given["devices"] or 1
     asked = given["device"] = _device(given["device"], elsewhere)
+    processes.require_possible(world.here(), given["devices"], given["max_restarts"], asked)
     settings = {name: value for name, value in given.items() if name not in _NOT_OF_CONFIGS}
     settings |= {"data": given["data"] or DEFAULT_DATA, "device": _here(asked, elsewhere)}
     names, seeds = settings.pop("names"), settings.pop("seeds")
     config: RunConfig = configs_of(names, seeds, **settings)[0]
     config = dataclasses.replace(config, device=config.device if asked == "auto" else asked)
+    require_ranges(config)  # some are of the device
     # Its processes share the threads.
-    cores, gpus = max(config.threads, processes), processes if config.device == "cuda" else 0
+    cores, gpus = max(config.threads, devices), devices if config.device == "cuda" else 0
     return Point(config.run_id(), _explicit(words, config.device, config.threads), config, None, cores, gpus)
 
 
@@ -112,6 +116,8 @@ def _device(asked: str, elsewhere: bool) -> str:
         raise BadInput(f"device {asked}: which GPU is the engine's to choose; use cuda")
     if elsewhere and asked == "auto":
         raise BadInput("no device, and the machines that will work need not be like this one; give device, cpu or cuda")
+    if elsewhere and asked not in _DEVICES:
+        raise BadInput(f"device {asked}: {suggestion(asked, _DEVICES)}Machines elsewhere have {' or '.join(_DEVICES)}")
     return asked
 
 

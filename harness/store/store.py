@@ -26,6 +26,8 @@ from harness.store.schema import Record, Schema
 
 #: Ends a line that a broken write left without line feed. No JSON object ends like this.
 TORN_MARK = b" #torn"
+#: What is read at a time of a file that is read from its end, in bytes.
+_BLOCK = 1 << 20
 
 
 def line(record: Mapping[str, Any]) -> bytes:
@@ -103,15 +105,47 @@ class Store:
             newest[record["id"]] = record
         return list(newest.values())
 
-    def find(self, run_id: str) -> Record | None:
-        """The newest record with this id, or None."""
-        return next((record for record in reversed(self.records()) if record["id"] == run_id), None)
+    def find(self, run_id: str, skip_bad: bool = False) -> Record | None:
+        """The newest record with this id, or None.
+
+        Of a store of thousands only the lines that name it are parsed, from the end; so that what is wrong with others
+        is neither raised nor warned of.
+        """
+        names = {json.dumps(run_id, ensure_ascii=escaped).encode() for escaped in (True, False)}
+        for start, line in self._from_the_end():
+            if any(name in line for name in names):
+                record = self._parse(line, f"{self.path}, the line at byte {start}", start, skip_bad)
+                if record is not None and record["id"] == run_id:
+                    return record
+        return None
+
+    def _from_the_end(self) -> Iterator[tuple[int, bytes]]:
+        """(its first byte, line) of each line, the last one first."""
+        try:
+            with self.path.open("rb") as file:
+                rest, begun = b"", file.seek(0, os.SEEK_END)
+                while begun > 0:
+                    end, begun = begun, max(0, begun - _BLOCK)
+                    file.seek(begun)
+                    rest = file.read(end - begun) + rest
+                    whole = rest.find(b"\n") + 1 if begun else 0
+                    if begun and not whole:
+                        continue
+                    place = begun + len(rest)
+                    for line in reversed(rest[whole:].splitlines(keepends=True)):
+                        place -= len(line)
+                        yield place, line
+                    rest = rest[:whole]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def _read(self, skip_bad: bool) -> Iterator[Record]:
         content = self._content()
         start = 0
         for number, line in enumerate(content.splitlines(keepends=True), start=1):
-            record = self._parse(line, number, start, skip_bad)
+            record = self._parse(line, f"{self.path} line {number}", start, skip_bad)
             if record is not None:
                 yield record
             start += len(line)
@@ -122,19 +156,22 @@ class Store:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise BadInput(f"cannot read {self.path}: {error.strerror}") from error
+            raise self._unreadable(error) from error
 
-    def _parse(self, line: bytes, number: int, start: int, skip_bad: bool) -> Record | None:
+    def _unreadable(self, error: OSError) -> BadInput:
+        return BadInput(f"cannot read {self.path}: {error.strerror}")
+
+    def _parse(self, line: bytes, where: str, start: int, skip_bad: bool) -> Record | None:
         torn = not line.endswith(b"\n") or line.rstrip().endswith(TORN_MARK)
         text = line.rstrip().removesuffix(TORN_MARK).strip()
         try:
-            return self._record(text, f"{self.path} line {number}") if text else None
+            return self._record(text, where) if text else None
         except json.JSONDecodeError as error:
             if torn:
                 problem = f"the record at byte {start} was cut short while it was written, and is left out"
                 warnings.warn(f"{self.path}: {problem}", stacklevel=2)
                 return None
-            bad = BadInput(f"{self.path} line {number}, column {error.colno}: {error.msg}. Mend or remove that line")
+            bad = BadInput(f"{where}, column {error.colno}: {error.msg}. Mend or remove that line")
         except BadInput as error:
             bad = error
         if not skip_bad:

@@ -63,8 +63,9 @@ class Estimate:
 class CostModel:
     """Of runs, from a store's ``records`` and measurement ``rows``.
 
-    ``product_rate`` gives the operations a second of a matrix product on a device, and is asked where nothing else is
-    known. ``machines``: what was measured on them counts alone where there is any (empty: all count alike).
+    ``product_rate`` gives the operations a second of a matrix product on a device (None: it is not here), and is asked
+    where nothing else is known. ``machines``: what was measured on them counts alone where there is any (empty: all
+    count alike).
     """
 
     def __init__(
@@ -72,12 +73,12 @@ class CostModel:
         records: Iterable[Record],
         rows: Iterable[Record],
         workloads: Workloads,
-        product_rate: Callable[[str], float],
+        product_rate: Callable[[str], float | None],
         machines: Collection[str] = (),
     ) -> None:
         self._records, self._rows, self._workloads = list(records), list(rows), workloads
         self._product_rate, self._machines = product_rate, machines
-        self._rates: dict[str, float] = {}
+        self._rates: dict[str, float | None] = {}
         self._known: dict[str, Estimate] = {}
         self._defaults: dict[str, Any] = {}
         self._trained: list[Trained] = []
@@ -125,6 +126,8 @@ class CostModel:
         if budget.steps is not None:
             return budget.steps * config.batch_size * clip_s, source
         workload = self._workloads.of(config)
+        if workload is None:
+            return None, "unknown"
         return (budget.epochs or 0) * workload.steps_per_epoch * workload.clips_per_step * clip_s, source
 
     def _wall_per_core(self, config: RunConfig) -> float:
@@ -157,7 +160,9 @@ class CostModel:
             return None, "unknown"
         if (rate := self._known_rate(config)) is not None:
             return operations / rate, "operations"
-        return operations / (_SHARE_OF_PRODUCT * self._rate_of(config.device)), "product"
+        if (product_rate := self._rate_of(config.device)) is None:
+            return None, "unknown"
+        return operations / (_SHARE_OF_PRODUCT * product_rate), "product"
 
     def _operations(self, config: RunConfig) -> float | None:
         """Of a training step for one clip: from the store where it has them for this very T, else counted."""
@@ -186,7 +191,7 @@ class CostModel:
         )
         return next((rate for known in rates if (rate := _median_rate(known)) is not None), None)
 
-    def _rate_of(self, device: str) -> float:
+    def _rate_of(self, device: str) -> float | None:
         if device not in self._rates:
             self._rates[device] = self._product_rate(device)
         return self._rates[device]
@@ -237,9 +242,10 @@ class CostModel:
         if same:
             return statistics.median(same)
         forward_s = self._forward_s(config)
-        if forward_s is None:
+        workload = None if forward_s is None else self._workloads.of(config)
+        if forward_s is None or workload is None:
             return None
-        return self._fixed_s() + self._workloads.of(config).forwards * forward_s / processes
+        return self._fixed_s() + workload.forwards * forward_s / processes
 
     def _forward_s(self, config: RunConfig) -> float | None:
         known = [

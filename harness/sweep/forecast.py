@@ -15,7 +15,7 @@ from harness.sweep import finished, history, makespan
 from harness.sweep.estimate import SOURCES, CostModel, Estimate
 from harness.sweep.makespan import Schedule
 from harness.sweep.point import Point
-from harness.sweep.workload import Counted, Workloads
+from harness.sweep.workload import Counted, Workloads, is_third_party
 
 #: How many points, or models, are named one by one.
 _NAMED = 5
@@ -49,9 +49,9 @@ def say_plan(
     *,
     skipped: Collection[str] | None = None,
     workloads: Workloads | None = None,
-    product_rate: Callable[[str], float] | None = None,
+    product_rate: Callable[[str], float | None] | None = None,
 ) -> list[Forecast]:
-    """Say line by line what the sweep would do on ``slots`` points at once; nothing is run or stored.
+    """Say line by line what the sweep would do on ``slots`` points at once; nothing is run, or stored in ``results``.
 
     Returns the forecast; where it is not known how many there are (None), those for 8, 64 and 512 at once.
     ``executor`` is its name, ``skipped`` are the ids of points that are finished (None: as harness.sweep.finished has
@@ -61,7 +61,7 @@ def say_plan(
     if skipped is None:
         skipped = finished.finished(points, results, say, elsewhere=executor != _LOCAL)
     open_points = [point for point in points if point.id not in skipped]
-    costs = _cost_model(executor, results, say, workloads, product_rate)
+    costs = _cost_model(executor, results, workloads or Counted(None, say), product_rate, say)
     estimates = _estimates(open_points, costs, results, say)
     known = [point for point in open_points if estimates[point.id].seconds is not None]
     forecasts = [
@@ -84,13 +84,14 @@ def longest_first(
     say: Say,
     *,
     workloads: Workloads | None = None,
-    product_rate: Callable[[str], float] | None = None,
+    product_rate: Callable[[str], float | None] | None = None,
 ) -> list[Point]:
     """``points`` by their durations, the longest first; those of unknown duration may be the longest.
 
     The arguments are those of ``say_plan``, and so is what is raised.
     """
-    estimates = _estimates(points, _cost_model(executor, results, say, workloads, product_rate), results, say)
+    counted = workloads or Counted(results / "cache", say)  # which the points to come will want as well
+    estimates = _estimates(points, _cost_model(executor, results, counted, product_rate, say), results, say)
     unknown = [point for point in points if estimates[point.id].seconds is None]
     known = [point for point in points if estimates[point.id].seconds is not None]
     return [*unknown, *sorted(known, key=lambda point: -_seconds(estimates[point.id]))]
@@ -100,23 +101,30 @@ def longest_first(
 
 
 def _cost_model(
-    executor: str, results: Path, say: Say, workloads: Workloads | None, product_rate: Callable[[str], float] | None
+    executor: str, results: Path, workloads: Workloads, product_rate: Callable[[str], float | None] | None, say: Say
 ) -> CostModel:
     with warnings_said(say):
         records, rows = Store(results).latest(), Store(results, MEASUREMENTS).latest()
     return CostModel(
         records,
         rows,
-        workloads or Counted(results / "cache", say),
+        workloads,
         product_rate or _product_rate,
         _this_machine() if executor == _LOCAL else (),
     )
 
 
-def _product_rate(device: str) -> float:
+def _product_rate(device: str) -> float | None:
     from harness.measurement import machine
 
-    return machine.product_rate(device)
+    return machine.product_rate(device) if _is_here(device) else None
+
+
+def _is_here(device: str) -> bool:
+    """Whether this machine has it: the points may be of others."""
+    import torch
+
+    return device == "cpu" or torch.cuda.is_available()
 
 
 def _this_machine() -> list[str]:
@@ -146,6 +154,8 @@ def _measurement(point: Point, results: Path) -> Estimate:
 
     if point.request is None:
         raise BadInput(f"{point.id} is neither a run nor a measurement")
+    if is_third_party(point.model) or not _is_here(point.request.device):
+        return Estimate(0.0, None, "unknown")
     planned = plan.plan(point.request, results, lambda line: None)
     return Estimate(0.0, None, "unknown") if planned.unknown else Estimate(0.0, planned.seconds, "survey")
 
@@ -155,7 +165,7 @@ def _measurement(point: Point, results: Path) -> Estimate:
 
 def _scheduled(known: Sequence[Point], estimates: dict[str, Estimate], slots: int, measured_last: bool) -> Forecast:
     alone = [point for point in known if measured_last and point.exclusive]
-    beside = [point for point in known if point not in alone]
+    beside = [point for point in known if not (measured_last and point.exclusive)]
     durations_s, widths = (
         [_seconds(estimates[point.id]) for point in beside],
         [_width(point, slots) for point in beside],

@@ -14,9 +14,12 @@ depth = 4
 [measure]                 # also ``harness measure`` of these models, each point by itself
 batch = [1, 16]
 
-[[also]]                  # a further grid, for which what stands above is the default
+[[also]]                  # a further grid, for which what stands above is the default; the models may all be in these
 model = "posemamba-s"
 recipe = "published"
+[also.measure]            # each grid has its own: what one measures, no other has to
+
+An [also.options] counts for all of its models, whatever an [options.MODEL] above it says.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import importlib
 import itertools
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,14 @@ _TABLES = ("options", "measure", "also")
 _BUDGETS = ("epochs", "steps", "minutes", "core-minutes")
 #: What measurements take over from the runs they stand beside, as far as it is given there.
 _SHARED = ("frames", "in-channels", "device", "threads", "precision")
+#: Options of a command line that are none of a point, and why.
+NOT_OF_POINTS: Mapping[str, str] = {
+    "option": "options of a model stand under [options], or [options.MODEL]",
+    "results": "all points have one store: harness sweep --results",
+    "dry-run": "it is of all points: harness sweep --dry-run",
+    "again": "it would do a finished point again at every attempt; use another --results folder",
+    "timeout": "it is of all points: harness sweep --timeout MINUTES",
+}
 _MOST_POINTS = 100_000
 _LONGEST_QUOTE = 80
 _ENDLESS = 2**63
@@ -91,14 +102,28 @@ def read(path: Path, run_keys: Keys, measure_keys: Keys) -> list[Command]:
     """
     tables = _parsed(path)
     above = _grid(str(path), tables, run_keys)
-    commands = [*_runs(above, run_keys), *_measurements(above, tables.get("measure"), measure_keys)]
+    grids = [(above, tables.get("measure"))]
     for index, also in enumerate(_tables(str(path), tables.get("also", [])), start=1):
         where = f"{path}, [[also]] {index}"
         if "also" in also:
             raise BadInput(f"{where}: an [[also]] has none of its own; write it beside this one")
-        grid = _merged(above, _grid(where, also, run_keys))
-        commands += [*_runs(grid, run_keys), *_measurements(grid, also.get("measure"), measure_keys)]
-    return commands
+        grids.append((_merged(above, _grid(where, also, run_keys)), also.get("measure")))
+    if "model" not in above.values and len(grids) > 1:
+        grids = _below(grids, above.options_of)
+    return [
+        command
+        for grid, measured in grids
+        for command in [*_runs(grid, run_keys), *_measurements(grid, measured, measure_keys)]
+    ]
+
+
+def _below(grids: list[tuple[_Grid, Any]], options_of: Collection[str]) -> list[tuple[_Grid, Any]]:
+    """Without the first, which has no model and is but the default of the others."""
+    (above, measured), *others = grids
+    if measured is not None:
+        raise BadInput(f"{above.where}: [measure] has no model there; write [also.measure] below an [[also]] that has")
+    _require_models(above.where, options_of, list(dict.fromkeys(model for grid, _ in others for model in _named(grid))))
+    return others
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -108,7 +133,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise BadInput("grids need tomli before Python 3.11: pip install tomli") from error
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # some editors begin with a mark of the byte order
         found: dict[str, Any] = toml.loads(text)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from error
@@ -150,15 +175,21 @@ def _merged(above: _Grid, below: _Grid) -> _Grid:
     values = {**inherited, **below.values}
     models = {str(model) for model in values.get("model", ())}
     own = {
-        model: {**above.options_of.get(model, {}), **below.options_of.get(model, {})}
+        model: {**_without(above.options_of.get(model, {}), below.options), **below.options_of.get(model, {})}
         for model in {**above.options_of, **below.options_of}
         if model in models or model in below.options_of
     }
     return _Grid(below.where, values, {**above.options, **below.options}, own)
 
 
+def _without(values: Mapping[str, Sequence[Any]], names: Collection[str]) -> dict[str, Sequence[Any]]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
 def _values(where: str, given: Mapping[str, Any], keys: Keys) -> dict[str, list[Any]]:
     for key in given:
+        if key not in keys and key in NOT_OF_POINTS:
+            raise BadInput(f"{where}: {key} is no key of a grid: {NOT_OF_POINTS[key]}")
         if key not in keys:
             raise BadInput(
                 f"{where}: unknown key {_shortened(key)!r}. {suggestion(key, [*keys, *_TABLES])}There are: "
@@ -200,23 +231,33 @@ def _members(where: str, key: str, value: Any) -> list[Any]:
 
 
 def _unlike(where: str, key: str, members: list[Any]) -> list[Any]:
-    for index, member in enumerate(members):
-        if any(isinstance(member, bool) == isinstance(other, bool) and member == other for other in members[:index]):
+    seen = set()
+    for member in members:
+        if (isinstance(member, bool), member) in seen:  # true is no 1
             raise BadInput(f"{where}: {key} has {_shown(member)} twice")
+        seen.add((isinstance(member, bool), member))
     return members
 
 
 def _models(grid: _Grid) -> list[str]:
     if "model" not in grid.values:
         raise BadInput(f'{grid.where}: no model; give at least one, such as model = "posemamba-xs"')
-    models = [str(model) for model in grid.values["model"]]
-    for model in grid.options_of:
+    models = _named(grid)
+    _require_models(grid.where, grid.options_of, models)
+    return models
+
+
+def _named(grid: _Grid) -> list[str]:
+    return [str(model) for model in grid.values.get("model", ())]
+
+
+def _require_models(where: str, options_of: Collection[str], models: Sequence[str]) -> None:
+    for model in options_of:
         if model not in models:
             raise BadInput(
-                f"{grid.where}: [options.{_shortened(model)}] is of none of the grid's models. "
+                f"{where}: [options.{_shortened(model)}] is of none of the grid's models. "
                 f"{suggestion(model, models)}They are: {', '.join(models)}"
             )
-    return models
 
 
 def _runs(grid: _Grid, keys: Keys) -> list[Command]:

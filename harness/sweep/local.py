@@ -49,16 +49,18 @@ class Local:
         """SIGTERM to all that run at once, then wait for each; a second interruption kills them."""
         self._waiting.clear()
         self._alone.clear()
-        for running, _ in self._running.values():
-            running.terminate()
+        at_work = [running for running, _ in self._running.values()]
         try:
-            while self._running:
-                next(iter(self._running.values()))[0].stop()
-                del self._running[next(iter(self._running))]
+            for running in at_work:
+                running.terminate()
+            for running in at_work:
+                running.stop()
         except BaseException:
-            for running, _ in self._running.values():
+            for running in at_work:
                 running.kill()
             raise
+        finally:
+            self._running.clear()
 
     def _ended(self) -> list[Outcome]:
         outcomes, self._not_started = self._not_started, []

@@ -2,6 +2,11 @@
 
 What a point made travels back through Ray, so that no shared file system is needed. Every node needs the same harness;
 whether it has it is asked before anything starts, and on nodes that join later by every point.
+
+Ray's servers listen on every network that the machine is on, also those of a cluster that is started here, and whoever
+may connect may run anything. From 2.59 on, the oldest Ray that setup.py allows, such a cluster asks for a token, kept
+in ~/.ray/auth_token, unless RAY_AUTH_MODE=disabled is set; one that exists asks for it where it was started with
+RAY_AUTH_MODE=token. Nothing that Ray sends is encrypted by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import dataclasses
 import importlib
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -29,12 +35,36 @@ GRACE_S = worker.GRACE_S + 10.0
 _ANSWER_S = 120.0
 #: For Ray to find out that a node is gone, which it takes for alive until then.
 _SHUNNED_S = 60.0
+#: Between two looks at a point.
+_LOOK_S = 0.05
 #: For the head of a cluster to take a connection.
 _CONNECT_S = 10.0
 _INSTALL = "pip install 'pose-lifting-harness[ray]'"
 
+#: A line of a traceback that names an error.
+_ERROR = re.compile(r"^[A-Za-z_][\w.]*: (.+)", re.MULTILINE)
+#: Of a cluster that asks for a token, or a token that it is not.
+_TOKEN = re.compile(r"auth(entication)? ?token", re.IGNORECASE)
+
 #: Runs a task where it is called.
 Run = Callable[[Task], Outcome]
+
+
+def run_until_stopped(task: Task) -> Outcome:
+    """As ``worker.run``; but asked to stop, as ``RayCluster.close`` does, it still says how the task ended.
+
+    It may have been about to finish, and does so within the worker's grace.
+    """
+    running = worker.Running(task)
+    try:
+        while (outcome := running.poll()) is None:
+            time.sleep(_LOOK_S)
+        return outcome
+    except KeyboardInterrupt:
+        return running.stop()
+    except BaseException:
+        running.stop()
+        raise
 
 
 class RayCluster:
@@ -48,7 +78,7 @@ class RayCluster:
     Raises BadInput where Ray is not installed, there is no cluster, or a node of it has another harness or none.
     """
 
-    def __init__(self, address: str | None, say: Say, *, shared: bool = False, run: Run = worker.run) -> None:
+    def __init__(self, address: str | None, say: Say, *, shared: bool = False, run: Run = run_until_stopped) -> None:
         self.shared = shared
         self._ray = _ray()
         self._say = say
@@ -60,7 +90,7 @@ class RayCluster:
         self._alone: dict[Any, str] = {}  # of the exclusive ones that run, the node
         self._shunned: dict[str, float] = {}  # nodes that have lost one, until when
         self._said: set[tuple[int, int]] = set()
-        self._brought: list[Outcome] = []  # what ended while it was closed
+        self._brought: list[Outcome] = []  # what ended and was not handed over yet
         if self._connected_here:
             _connect(self._ray, address)
         wanted = installation.digest()
@@ -73,22 +103,25 @@ class RayCluster:
         self._remote = self._ray.remote(max_retries=0)(_work(run, wanted, alike))
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Hand them to Ray, which queues them. BadInput for one that is too large for the cluster started here."""
-        nodes = self._nodes()
-        for task in tasks:
-            self._require_room(task, nodes)
-        for task in tasks:
-            if task.exclusive:
-                self._waiting.append(task)
-            else:
-                self._start(task, num_cpus=task.cores, num_gpus=task.gpus)
-        self._place()
+        """Hand them to Ray, which queues them.
+
+        BadInput for one that is too large for the cluster started here, RunFailed where the cluster itself is gone.
+        """
+        with self._reachable():
+            nodes = self._nodes()
+            for task in tasks:
+                self._require_room(task, nodes)
+            for task in tasks:
+                if task.exclusive:
+                    self._waiting.append(task)
+                else:
+                    self._start(task, num_cpus=task.cores, num_gpus=task.gpus)
+            self._place()
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         """What ended; RunFailed where the cluster itself is gone. Once closed, what ended until then."""
         if self._brought:
-            brought, self._brought = self._brought, []
-            return brought
+            return self._handed_over()
         with self._reachable():
             self._place()
             if not self._running:
@@ -98,12 +131,13 @@ class RayCluster:
             ended, _ = self._ray.wait(references, num_returns=1, timeout=timeout_s)
             if ended:
                 ended, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
-            outcomes = [self._outcome(reference) for reference in ended]
+            for reference in ended:
+                self._bring(reference)
             self._place()
-            return outcomes
+            return self._handed_over()
 
     def close(self) -> None:
-        """Interrupt what runs, wait until it has saved, and disconnect."""
+        """Interrupt what runs, wait until it has ended, keep what finished by itself, and disconnect."""
         self._waiting = []
         if self._running:
             self._end()
@@ -119,9 +153,21 @@ class RayCluster:
             ended, left = self._ray.wait(running, num_returns=len(running), timeout=GRACE_S)
             for reference in left:
                 self._ray.cancel(reference, force=True)
-            outcomes = [self._outcome(reference) for reference in ended]
-            self._brought = [outcome for outcome in outcomes if outcome.ending == "ended"]
+            for reference in ended:
+                self._bring(reference)
+        # A training that was stopped says that it goes on from its checkpoint, which stays behind.
+        self._brought = [outcome for outcome in self._brought if outcome.ending != "lost"]
         self._running, self._alone = {}, {}
+
+    def _bring(self, reference: Any) -> None:
+        """Its outcome, which an interruption at whatever place does not lose; at worst it is there twice."""
+        self._brought.append(self._outcome(reference))
+        self._running.pop(reference)
+        self._alone.pop(reference, None)
+
+    def _handed_over(self) -> list[Outcome]:
+        brought, self._brought = self._brought, []
+        return brought
 
     def _start(self, task: Task, **options: Any) -> Any:
         reference = self._remote.options(name=task.id, **options).remote(dataclasses.asdict(task))
@@ -151,12 +197,12 @@ class RayCluster:
             self._alone[reference] = node["NodeID"]
 
     def _outcome(self, reference: Any) -> Outcome:
-        task, started = self._running.pop(reference)
-        node = self._alone.pop(reference, None)
+        task, started = self._running[reference]
+        node = self._alone.get(reference)
         errors = self._ray.exceptions
         seconds = time.monotonic() - started
         try:
-            return loss.judged(self._ray.get(reference))
+            return loss.judged(self._ray.get(reference), task)
         except errors.OutOfMemoryError as error:
             return Outcome(task.id, "ended", -signal.SIGKILL, f"memory ran out on its node: {_line(error)}", seconds)
         except errors.RayTaskError as error:
@@ -234,13 +280,10 @@ def _connect(ray: Any, address: str) -> None:
     try:
         with _sigterm_kept():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
         if address == "local":
-            raise BadInput(f"Ray does not start here: {_line(error)}") from error
-        raise BadInput(
-            f"cannot join the Ray cluster at {address}: {_line(error)}. Start one by ray start --head, or leave out "
-            "--address and RAY_ADDRESS for one on this machine alone"
-        ) from error
+            raise BadInput(f"Ray does not start here: {_why(error)}") from error
+        raise BadInput(f"cannot join the Ray cluster at {address}: {_why(error)}. {_advice(error)}") from error
 
 
 def _require_answer(address: str) -> None:
@@ -294,7 +337,7 @@ def _work(run: Run, wanted: str, alike: frozenset[str]) -> Callable[[dict[str, A
     """
     look = _look(wanted)
     # The harness's own is looked up there: it would travel by name, and without a harness there could not even arrive.
-    given = None if run is worker.run else run
+    given = None if run is run_until_stopped else run
 
     def work(fields: dict[str, Any]) -> Any:
         import os
@@ -306,12 +349,12 @@ def _work(run: Run, wanted: str, alike: frozenset[str]) -> Callable[[dict[str, A
             raise RuntimeError(
                 f"{socket.gethostname()} {wrong}; every node needs the harness that the sweep started with"
             )
-        from harness.sweep import worker
+        from harness.sweep import ray_cluster
         from harness.sweep.task import Task
 
         # Ray sets it to the CPUs that the task takes, which are a whole node's for an exclusive one.
         os.environ["OMP_NUM_THREADS"] = str(fields["cores"])
-        return (given or worker.run)(Task(**fields))
+        return (given or ray_cluster.run_until_stopped)(Task(**fields))
 
     return work
 
@@ -329,3 +372,18 @@ def _fits(task: Task, node: Mapping[str, Any]) -> bool:
 def _line(error: BaseException) -> str:
     """The first sentence of what Ray says, which goes on over many lines."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).partition(". ")[0]
+
+
+def _why(error: BaseException) -> str:
+    """What Ray says, and the reason that it keeps behind it, at times as the text of a traceback."""
+    said = _line(error)
+    if error.__cause__ is None:
+        return said
+    reason = (_ERROR.findall(str(error.__cause__)) or [_line(error.__cause__)])[-1].partition(". ")[0]
+    return f"{said} ({reason})"
+
+
+def _advice(error: BaseException) -> str:
+    if _TOKEN.search(_why(error)):
+        return "Set RAY_AUTH_MODE=token, and have the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
+    return "Start one by ray start --head, or leave out --address and RAY_ADDRESS for one on this machine alone"

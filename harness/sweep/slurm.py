@@ -25,6 +25,8 @@ from harness.sweep.task import Outcome, Task
 
 #: From the end of a job until its result is seen: networked file systems show a new file late.
 RESULT_S = 30.0
+#: Slurm's controller may be busy or away for minutes: until then, what it did not take is not asked of it again.
+REFUSED_S = 300.0
 #: Between two looks at all jobs.
 _LOOK_S = 1.0
 #: Minutes of a job beside its point's own timeout: to load Python, to save, and to hand over what was made.
@@ -89,10 +91,15 @@ class Slurm:
         self._jobs: dict[str, tuple[Task, Any]] = {}
         self._vanished: dict[str, float] = {}  # since when a job has ended and its result is not seen
         self._brought: list[Outcome] = []  # what had ended when it was closed
+        self._has_taken = False  # Slurm took jobs of this sweep, so that its options are right
+        self._refused: dict[str, tuple[float, Outcome]] = {}  # until when, of what it did not take afterwards
         self._executor()
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """One array for those that need the same. BadInput where sbatch refuses."""
+        """One array for those that need the same.
+
+        BadInput where sbatch refuses the first of all; later it has other reasons, and what it refuses is lost.
+        """
         for array in arrays(tasks):
             executor = self._executor()
             executor.update_parameters(**self._parameters(array))
@@ -100,8 +107,17 @@ class Slurm:
             try:
                 jobs = executor.submit_array(points)
             except self._submitit.core.utils.FailedJobError as error:
-                raise BadInput(f"Slurm refuses the points: {str(error).strip()}. See --slurm and --print") from error
+                self._refuse(array.tasks, error)
+                continue
+            self._has_taken = True
             self._jobs |= {job.job_id: (task, job) for task, job in zip(array.tasks, jobs, strict=True)}
+
+    def _refuse(self, tasks: Sequence[Task], error: Exception) -> None:
+        said = f"Slurm refuses the points: {str(error).strip()}"
+        if not self._has_taken:
+            raise BadInput(f"{said}. See --slurm and --print") from error
+        until = time.monotonic() + REFUSED_S
+        self._refused |= {task.id: (until, Outcome(task.id, "lost", None, said)) for task in tasks}
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         """What ended, as submitit's files and Slurm's accounting say. Once closed, what had ended until then."""
@@ -110,9 +126,9 @@ class Slurm:
             return brought
         deadline = time.monotonic() + timeout_s
         while True:
-            outcomes = list(self._ended(deadline))
+            outcomes = [*self._ended(deadline), *self._given_back()]
             left_s = deadline - time.monotonic()
-            if outcomes or not self._jobs or left_s <= 0:
+            if outcomes or not (self._jobs or self._refused) or left_s <= 0:
                 return outcomes
             time.sleep(min(_LOOK_S, left_s))
 
@@ -161,6 +177,11 @@ class Slurm:
                 if time.monotonic() > deadline:  # the engine debug works inside done()
                     return
 
+    def _given_back(self) -> list[Outcome]:
+        """What Slurm did not take, when it is time to ask again."""
+        due = [task_id for task_id, (until, _) in self._refused.items() if time.monotonic() >= until]
+        return [self._refused.pop(task_id)[1] for task_id in due]
+
     def _results(self) -> frozenset[str]:
         """Names of the files there, as they are now: a thousand jobs are one look at the folder, and not a thousand."""
         with contextlib.suppress(OSError):  # what a networked file system remembers of a folder ends with a change
@@ -186,7 +207,7 @@ class Slurm:
     def _of_result(self, task: Task, job: Any) -> Outcome:
         errors = self._submitit.core.utils
         try:
-            return loss.judged(job.result())
+            return loss.judged(job.result(), task)
         except (errors.UncompletedJobError, errors.FailedJobError) as error:
             text = str(error)
         said = _ERROR.findall(text)[-1:] or ["its job failed"]

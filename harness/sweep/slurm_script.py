@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.errors import BadInput
 from harness.sweep.slurm_array import Array, SlurmOptions, arrays
 from harness.sweep.task import Task
 
@@ -46,7 +47,8 @@ echo "$command"
 def text(tasks: Sequence[Task], results: Path, options: SlurmOptions, here: Path) -> str:
     """The script. Its jobs work in the folder ``here`` and store in ``results``, which every node sees.
 
-    Raises BadInput where neither the points nor ``options`` limit the time of a job.
+    Raises BadInput where neither the points nor ``options`` limit the time of a job, and for a command with a line
+    break in it, as each is a line of the script.
     """
     named = [(f"points_{number}", array) for number, array in enumerate(arrays(tasks), start=1)]
     logs = shlex.quote(str(results / "sweeps" / "slurm"))
@@ -63,10 +65,15 @@ def text(tasks: Sequence[Task], results: Path, options: SlurmOptions, here: Path
 
 def _list(name: str, array: Array, results: Path) -> str:
     needs = f"{array.cores} CPUs, {array.gpus} GPUs" + (", a node for itself" if array.exclusive else "")
-    commands = "\n".join(
-        shlex.join([sys.executable, "-m", "harness", *task.words, "--results", str(results)]) for task in array.tasks
-    )
+    commands = "\n".join(_command(task, results) for task in array.tasks)
     return _LIST.format(count=len(array.tasks), needs=needs, name=name, commands=commands)
+
+
+def _command(task: Task, results: Path) -> str:
+    command = shlex.join([sys.executable, "-m", "harness", *task.words, "--results", str(results)])
+    if "\n" in command:
+        raise BadInput(f"{task.id}: a line break in its command, {command!r}, which --print cannot write; leave it out")
+    return command
 
 
 def _submission(name: str, array: Array, logs: str, options: SlurmOptions) -> str:
@@ -78,8 +85,9 @@ def _submission(name: str, array: Array, logs: str, options: SlurmOptions) -> st
     given = [
         f"--{flag.replace('_', '-')}" + (f"={shlex.quote(value)}" if value else "") for flag, value in flags.items()
     ]
-    words = " ".join([*given, f"--output={logs}/%A_%a.log"])
+    words = " ".join([*given, f"--output={logs.replace('%', '%%')}/%A_%a.log"])
     if not array.exclusive:
         return f'    sbatch {words} "$this" {name}'
     after = "${measuring:+--dependency=afterany:$measuring}"
-    return f'    measuring=$(sbatch --parsable {after} {words} "$this" {name})'
+    submitted = f'    measuring=$(sbatch --parsable {after} {words} "$this" {name})'
+    return f"{submitted}\n    measuring=${{measuring%%;*}}"  # it may be NUMBER;CLUSTER

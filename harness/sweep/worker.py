@@ -1,7 +1,7 @@
 """A task on the machine where this runs: ``harness WORDS --results FOLDER`` in a process group of its own.
 
 However the process ends, an Outcome says it; and it ends, by SIGTERM first, after its timeout and with the process that
-started it, even if that is killed.
+started it, even if that is killed. A scratch folder goes with it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LINES, _TAIL_BYTES = 3, 8192
 #: In a run's folder, what serves only whoever trains there.
 _OF_TRAINING = re.compile(r"lock|again\.json|checkpoint\.json|step-\d+\.pt|.*" + re.escape(atomic_file.PART))
 #: Waits for the end of its input, which comes when the process that holds the other end is gone.
-_GUARD = 'read -r _; kill -s TERM -- "-$1"; sleep "$2"; kill -s KILL -- "-$1"'
+_GUARD = 'read -r _; kill -s TERM -- "-$1"; sleep "$2"; kill -s KILL -- "-$1"; [ -z "$3" ] || rm -rf -- "$3"'
 
 
 def run(task: Task, shown: bool = False) -> Outcome:
@@ -79,7 +79,7 @@ class Running:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("ab") as log:
                 self._process = self._start(log, environment or {})
-            self._guard, self._held = _guard(self._process.pid)
+            self._guard, self._held = _guard(self._process.pid, self._scratch)
         except BaseException:
             self.kill()
             raise
@@ -100,7 +100,7 @@ class Running:
 
     def poll(self) -> Outcome | None:
         """The outcome once it has ended. Its timeout is seen to here, so that this must be called now and then."""
-        if _has_ended(self._process.pid):
+        if self._has_ended():
             return self._outcome()
         now = time.monotonic()
         if self.task.timeout_s is not None and now - self._started >= self.task.timeout_s and self._kill_at is None:
@@ -117,7 +117,7 @@ class Running:
             self._kill_at = time.monotonic() + GRACE_S
 
     def stop(self) -> Outcome:
-        """End it, wait until it has, and say how. A second interruption meanwhile ends it at once."""
+        """End it if it has not ended, wait until it has, and say how. An interruption meanwhile ends it at once."""
         self.terminate()
         try:
             while (outcome := self.poll()) is None:
@@ -128,15 +128,25 @@ class Running:
         return outcome
 
     def kill(self) -> None:
-        """End it at once, and forget what it did."""
+        """End it at once if it has not ended, and forget what it did."""
         if hasattr(self, "_process"):
             self._signal(signal.SIGKILL)
             self._process.wait()
         self._clear()
 
+    def _has_ended(self) -> bool:
+        """Without waiting for it, so that the number stays its own, and its group's, until its group was seen to."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return self._was_waited_for() or os.waitid(os.P_PID, self._process.pid, flags) is not None
+
+    def _was_waited_for(self) -> bool:
+        """Then its number may be another's."""
+        return self._process.returncode is not None
+
     def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        if not self._was_waited_for():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     def _outcome(self) -> Outcome:
         self._signal(signal.SIGKILL)  # whatever it left; its number is not given anew before the next line
@@ -157,9 +167,13 @@ class Running:
         return outcome
 
     def _last_words(self) -> str:
-        with self._log.open("rb") as log:
-            log.seek(max(self._said_from, self._log.stat().st_size - _TAIL_BYTES))
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+        try:
+            with self._log.open("rb") as log:
+                log.seek(max(self._said_from, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
+                text = log.read().decode(errors="replace")
+        except OSError:  # somebody has removed it
+            return ""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         said = [index for index, line in enumerate(lines) if line.startswith("harness: ")]
         return "; ".join(lines[said[-1] :] if said else lines[-_LINES:]).removeprefix("harness: ")
 
@@ -172,17 +186,12 @@ class Running:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
 
-def _has_ended(process: int) -> bool:
-    """Without taking note of it, so that the number stays its own, and its group's, until its group was seen to."""
-    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _guard(group: int) -> tuple[subprocess.Popen[bytes], BinaryIO]:
-    """A process that ends ``group`` when this one is gone, and what it must be closed with."""
+def _guard(group: int, scratch: Path | None) -> tuple[subprocess.Popen[bytes], BinaryIO]:
+    """A process that ends ``group`` and removes ``scratch`` when this one is gone, and what it must be closed with."""
     theirs, ours = os.pipe()  # neither is inherited unless passed on
     held = os.fdopen(ours, "wb")
     try:
-        words = ["/bin/sh", "-c", _GUARD, "harness-sweep-guard", str(group), f"{GRACE_S:.0f}"]
+        words = ["/bin/sh", "-c", _GUARD, "harness-sweep-guard", str(group), f"{GRACE_S:.0f}", str(scratch or "")]
         silent = subprocess.DEVNULL
         return subprocess.Popen(words, stdin=theirs, stdout=silent, stderr=silent, start_new_session=True), held
     except BaseException:

@@ -32,33 +32,38 @@ class Workload:
 
 
 class Workloads(Protocol):
-    """Of any run."""
+    """Of any run; None where it cannot be counted."""
 
-    def of(self, config: RunConfig) -> Workload: ...
+    def of(self, config: RunConfig) -> Workload | None: ...
 
     def step_operations(self, config: RunConfig) -> float | None:
-        """Floating-point operations of forward and backward for one clip; None where they cannot be counted."""
+        """Floating-point operations of forward and backward for one clip."""
 
 
 class Counted:
     """Workloads by the data set itself, which is loaded, and the lifter, which is built: each once.
 
-    ``cache`` is the store's folder for what loaders keep, ``say`` hears what loaders warn of.
+    ``cache`` is the store's folder for what loaders keep (None: nothing is kept), ``say`` hears what loaders warn of.
+    A third party's lifter is unknown: it may do anything when it is built, to this process, too.
     """
 
-    def __init__(self, cache: Path, say: Say) -> None:
+    def __init__(self, cache: Path | None, say: Say) -> None:
         self._cache, self._say = cache, say
         self._datasets: dict[str, Dataset] = {}
         self._workloads: dict[str, Workload] = {}
         self._operations: dict[str, float | None] = {}
 
-    def of(self, config: RunConfig) -> Workload:
+    def of(self, config: RunConfig) -> Workload | None:
         """Raises BadInput where the data cannot be loaded, or the lifter cannot be built or scored as asked."""
+        if is_third_party(config.model):
+            return None
         names = (*_LIFTER, *_DATA, "recipe", "batch_size", "protocol", "windows", "flip_test")
         return _once(self._workloads, _key(config, names), lambda: self._workload(config))
 
     def step_operations(self, config: RunConfig) -> float | None:
         """Counted without numbers (harness.measurement.ledger): a second or two for a lifter at one T."""
+        if is_third_party(config.model):
+            return None
         return _once(self._operations, _key(config, _LIFTER), lambda: _step_operations(config))
 
     def _workload(self, config: RunConfig) -> Workload:
@@ -103,6 +108,11 @@ _LIFTER = ("model", "frames", "in_channels", "options")
 _DATA = ("data", "detector", "data_seed")
 
 
+def is_third_party(model: str) -> bool:
+    """Whether ``model`` is a package.module:attribute, and none of the harness's own."""
+    return ":" in model
+
+
 def _key(config: RunConfig, names: tuple[str, ...]) -> str:
     return json.dumps([getattr(config, name) for name in names], sort_keys=True, default=str)
 
@@ -124,6 +134,6 @@ def _step_operations(config: RunConfig) -> float | None:
 
     try:
         step = ledger.of_model(_model(config), config.frames, config.in_channels, batch=_CLIPS, training=True)
-    except Exception:  # a third party's model may raise anything; its run will tell
+    except Exception:  # at a T or options that it does not take, a lifter may raise anything; its run will tell
         return None
     return step.total.flops / _CLIPS

@@ -17,6 +17,7 @@ from harness.measurement import inference
 from harness.measurement.timing import Protocol
 from harness.progress import ProgressLine
 from harness.training.budget import Budget
+from harness.world import ALONE
 
 DATA = "synthetic:train_minutes=0.1,test_minutes=0.05"
 FRAMES = 9
@@ -109,7 +110,7 @@ def test_trained_by_its_authors_recipe(name: str, tmp_path: Path) -> None:
     authors = planned(name, recipe_name="published", budget=Budget(steps=2))
     prepared = run.prepare(authors, tmp_path, lambda line: None)
     before = [parameter.detach().clone() for parameter in prepared.model.parameters()]
-    progress = run._train(prepared, tmp_path)
+    progress = run._train(prepared, tmp_path, ALONE)
     changed = [not torch.equal(a, b) for a, b in zip(before, prepared.model.parameters(), strict=True)]
     assert progress.step == 2
     assert sum(changed) > len(changed) / 2

@@ -6,6 +6,7 @@ Real processes are in tests/faults/test_sweeps.py; here a point is a record that
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
         ('model = "posemamba-xs"\n[measure]\nprecision = "int8"', "grid.toml, [measure]: --precision int8"),
         ('model = "posemamba-xs"\n[measure]\ncompile = "maybe"', "'maybe' is not one of 'no', 'yes'"),
         ('model = "posemamba-xs"\n[[also]]\nmodel = "posemamba-xs"', "grid.toml, [[also]] 1: posemamba-xs-t27-s0-"),
-        ('model = "posemamba-xs"\nagain = true', "unknown key 'again'"),
-        ('model = "posemamba-xs"\nresults = "r"', "unknown key 'results'"),
+        ('model = "posemamba-xs"\nagain = true', "again is no key of a grid: it would do a finished point again"),
+        (
+            'model = "posemamba-xs"\ntimeout = 5',
+            "timeout is no key of a grid: it is of all points: harness",
+        ),
+        ('model = "posemamba-xs"\n[measure]\ntimeout = 5', "[measure]: timeout is no key of a grid"),
+        ('model = "posemamba-xs"\ndevices = 0', "grid.toml: --devices 0 is out of range"),
+        ('model = "posemamba-xs"\ndevices = 2\nmax-restarts = -1', "grid.toml: --max-restarts -1 is out of range"),
     ],
 )
 def test_what_a_grid_says_wrongly_is_refused(text: str, message: str, tmp_path: Path, capsys: Capture) -> None:
@@ -102,6 +109,7 @@ def test_what_a_grid_says_wrongly_is_refused(text: str, message: str, tmp_path: 
         (["--retries", "-1"], "-1 is not in the range"),
         (["--timeout", "0"], "0.0 is not in the range"),
         (["--timeout", "nan"], "--timeout nan is no number of minutes"),
+        (["--executor", "slurm", "--print", "--retries", "1"], "--retries has no effect on a script"),
     ],
 )
 def test_what_the_command_says_wrongly_is_refused(
@@ -113,6 +121,19 @@ def test_what_the_command_says_wrongly_is_refused(
 def test_elsewhere_the_device_must_be_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"grid.toml: no device, and the machines that will work need not be like this"):
         planned(tmp_path, 'model = "posemamba-xs"', elsewhere=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('device = "cdua"', "grid.toml: device cdua: Did you mean: cuda"),
+        ('device = "mps"\n[measure]', "grid.toml: device mps: Machines elsewhere have cpu or cuda"),
+        ('device = "cuda"\ncore-minutes = 1', "grid.toml: --core-minutes counts processor time"),
+    ],
+)
+def test_elsewhere_a_device_is_checked_as_far_as_that_goes(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(message)):
+        planned(tmp_path, 'model = "posemamba-xs"\n' + text, elsewhere=True)
 
 
 # The points
@@ -224,6 +245,11 @@ def test_slots_of_this_machine(threads: int, cores: int, slots: int, monkeypatch
     assert sweep._slots("local", [Point("a", ("run",), cores=threads)], None, ()) == slots
     monkeypatch.setenv(local.VISIBLE, "0,2,5,7")
     assert sweep._slots("local", [Point("a", ("run",), cores=threads, gpus=2)], None, ()) == 2
+
+
+@pytest.mark.parametrize(("pairs", "slots"), [((), None), (("partition=gpu",), None), (("at_once=8",), 8)])
+def test_slots_of_slurm_are_known_only_where_they_are_asked_for(pairs: tuple[str, ...], slots: int | None) -> None:
+    assert sweep._slots("slurm", [Point("a", ("run",))], None, pairs) == slots
 
 
 def test_a_dry_run_forecasts_what_is_left(

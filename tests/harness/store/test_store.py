@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput, CannotWrite
+from harness.store import store as store_module
 from harness.store.store import Store
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -54,6 +55,39 @@ def test_the_newest_record_of_an_id_counts(tmp_path: Path) -> None:
     found = store.find("a")
     assert found is not None
     assert found["seed"] == 3
+
+
+@pytest.mark.parametrize("block", [1, 7, 300, 1 << 20])
+def test_of_many_lines_only_those_that_name_it_are_parsed(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_BLOCK", block)
+    store = Store(tmp_path)
+    store.path.write_bytes(b"damaged\n")
+    for name, seed in (("a", 1), ("größe", 2), ("a", 3), ("b", 4)):
+        store.append(record(name, seed=seed, data={"spec": "a"}))
+    with store.path.open("ab") as file:
+        file.write(json.dumps({"schema": 1, **record("☃", seed=5)}, ensure_ascii=False).encode() + b'\n{"id": "a", "st')
+    parsed: list[str] = []
+    monkeypatch.setattr(
+        store_module.json, "loads", lambda text, **given: (parsed.append(text), json.JSONDecoder().decode(text))[1]
+    )
+    with pytest.warns(UserWarning, match=f"the record at byte {store.path.read_bytes().rindex(b'{')} was cut short"):
+        newest = store.find("a")
+    assert newest is not None
+    assert newest["seed"] == 3
+    assert len(parsed) == 3, "the torn one, b, in which the name stands elsewhere, and its own"
+    for name, seed in (("größe", 2), ("☃", 5)):
+        found = store.find(name)
+        assert found is not None
+        assert found["seed"] == seed
+    assert store.find("c") is None
+    with store.path.open("ab") as file:
+        file.write(b'\n{"schema": 1, "id" "b"}\n')
+    with pytest.raises(BadInput, match=r"records.jsonl, the line at byte \d+, column 20: Expecting"):
+        store.find("b")
+    with pytest.warns(UserWarning, match="left out"):
+        assert store.find("b", skip_bad=True) is not None
 
 
 def test_a_record_that_breaks_the_schema_is_not_written(tmp_path: Path) -> None:

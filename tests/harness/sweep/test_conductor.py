@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from harness.comparison.group import group
 from harness.config import RunConfig
-from harness.errors import BadInput, Interrupted
+from harness.errors import BadInput, CannotWrite, Interrupted
 from harness.measurement.request import Request
 from harness.reporting import table
 from harness.store.measurement import MEASUREMENTS
@@ -232,15 +233,15 @@ def test_a_lost_machine_is_not_counted_as_a_failure(tmp_path: Path, monkeypatch:
 
 def test_a_record_that_comes_twice_is_stored_once(tmp_path: Path) -> None:
     """A machine that was thought lost was not: what it and the second attempt come to arrives, whichever is first."""
-    first = ended(point(0), record(point(0), started="first"), files={"runs/x/weights.pt": b"first"})
-    second = ended(point(0), record(point(0), started="second"), files={"runs/x/weights.pt": b"second"})
+    first = ended(point(0), record(point(0), started="first"), files={f"runs/{point(0).id}/weights.pt": b"first"})
+    second = ended(point(0), record(point(0), started="second"), files={f"runs/{point(0).id}/weights.pt": b"second"})
     failed = ended(point(0), record(point(0), "failed"), code=1)
     lost = Outcome(point(0).id, "lost")
     others = [ended(point(seed), record(point(seed))) for seed in range(3)]
     sweep = Sweep(tmp_path, {0: [lost], 1: [(first, others[1])], 2: [(second, failed, others[2])]})
     assert sweep.error is None
     assert sweep.rows(0) == [("ok", None)]
-    assert (tmp_path / "runs/x/weights.pt").read_bytes() == b"first"
+    assert (tmp_path / f"runs/{point(0).id}/weights.pt").read_bytes() == b"first"
     assert sweep.seeds(sweep.result.finished) == [0, 1, 2]
 
 
@@ -248,18 +249,140 @@ def test_files_are_there_before_the_record_that_names_them(tmp_path: Path, monke
     there: list[bool] = []
     append = Store.append
     monkeypatch.setattr(
-        Store, "append", lambda self, made: (there.append((tmp_path / "runs/x/w").exists()), append(self, made))
+        Store,
+        "append",
+        lambda self, made: (there.append((tmp_path / f"runs/{point(0).id}/w").exists()), append(self, made)),
     )
-    Sweep(tmp_path, {0: [ended(point(0), record(point(0)), files={"runs/x/w": b"weights"})]}, seeds=1)
+    Sweep(tmp_path, {0: [ended(point(0), record(point(0)), files={f"runs/{point(0).id}/w": b"weights"})]}, seeds=1)
     assert there == [True]
-    assert (tmp_path / "runs/x/w").read_bytes() == b"weights"
+    assert (tmp_path / f"runs/{point(0).id}/w").read_bytes() == b"weights"
 
 
-def test_a_file_that_leads_out_of_the_store_is_refused(tmp_path: Path) -> None:
-    sweep = Sweep(tmp_path / "r", {0: [ended(point(0), record(point(0)), files={"../w": b""})]}, seeds=1)
-    assert isinstance(sweep.error, BadInput)
+OWN, OTHER = point(0).id, point(1).id
+
+
+@pytest.mark.parametrize(
+    ("brought", "message"),
+    [
+        ({"files": {"../w": b""}}, "the file '../w' is in no place that"),
+        ({"files": {f"runs/{OWN}/../w": b""}}, "is in no place that"),
+        ({"files": {f"runs/{OTHER}/w": b""}}, "is in no place that"),
+        ({"files": {f"runs/{OWN}": b""}}, "is in no place that"),
+        ({"files": {"records.jsonl": b""}}, "is in no place that"),
+        ({"files": {f"runs/{OWN}/link/w": b""}}, "is in no place that"),
+        ({"files": {f"runs/{OWN}/a\0b": b""}}, "null byte"),
+        ({"files": {f"runs/{OWN}/{300 * 'w'}": b""}}, "File name too long"),
+        ({"files": {f"runs/{OWN}/w": b"", f"runs/{OWN}/w/w": b""}}, "cannot write 0 bytes to"),
+        ({"records": {"records.jsonl": [record(point(1))]}}, f"the record '{OTHER}' in records.jsonl is none of {OWN}"),
+        ({"records": {"measurements.jsonl": [record(point(0))]}}, "in measurements.jsonl is none of"),
+        ({"records": {"../records.jsonl": [record(point(0))]}}, "in ../records.jsonl is none of"),
+        ({"records": {"records.jsonl": [record(point(0)), {"id": OWN}]}}, "has no status"),
+        ({"records": {"records.jsonl": [record(point(0), colour="red")]}}, "colour is no field of the schema"),
+        ({"records": {"records.jsonl": [record(point(0), schema="1")]}}, "is refused: "),
+        ({"records": {"records.jsonl": ["nonsense"]}}, "is refused: "),
+    ],
+)
+def test_what_is_not_of_its_point_is_refused_and_ends_nothing_else(
+    tmp_path: Path, brought: Mapping[str, Any], message: str
+) -> None:
+    (tmp_path / "r" / "runs" / OWN).mkdir(parents=True)
+    (tmp_path / "r" / "runs" / OWN / "link").symlink_to(tmp_path)
+    wrong = Outcome(OWN, "ended", 0, **brought)
+    others = [ended(point(seed), record(point(seed))) for seed in (1, 2)]
+    sweep = Sweep(tmp_path / "r", {0: [(wrong, *others)]}, rules=Rules(retries=0))
+    assert sweep.error is None
+    assert message in sweep.result.failed[OWN]
+    assert [sweep.rows(seed) for seed in (1, 2)] == 2 * [[("ok", None)]]
+    assert [status for status, _ in sweep.rows(0)] == ["failed"]
     assert not (tmp_path / "w").exists()
-    assert sweep.engine.closed
+
+
+def test_of_what_was_finished_before_nothing_is_taken(tmp_path: Path) -> None:
+    forged = ended(point(1), record(point(1), started="forged"))
+    own = ended(point(0), record(point(0)))
+    assert Sweep(tmp_path, {0: [(forged, own)]}, skipped=[1], seeds=2).rows(1) == []
+
+
+def test_a_busy_folder_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conductor, "BUSY_PAUSE_S", 0.0)
+    monkeypatch.setattr(conductor, "_WAIT_S", 0.0)
+    busy = ended(point(0), code=3, reason="it is in use by process 7")
+    sweep = Sweep(tmp_path, {0: 5 * [busy]}, rules=Rules(retries=0))
+    assert (sweep.result.failed, sweep.rows(0)) == ({}, [("ok", None)])
+    assert [line for line in sweep.said if "in use" in line] == [f"{OWN}: {busy.reason}; tried again every 0 s"]
+    monkeypatch.setattr(conductor, "MOST_BUSY", 2)
+    sweep = Sweep(tmp_path / "other", {0: 5 * [busy]}, seeds=1)
+    assert (sweep.result.failed, sweep.rows(0)) == ({OWN: "it is in use by process 7"}, [])
+    assert len(sweep.engine.submitted) == 3
+
+
+def test_a_busy_folder_is_not_asked_for_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    sweep = Sweep(tmp_path, {0: [ended(point(0), code=3)]}, seeds=1)
+    assert (len(sweep.engine.submitted), slept) == (1, [1.0, 1.0, 1.0])
+
+
+def test_a_store_that_cannot_be_written_ends_the_sweep(tmp_path: Path) -> None:
+    full = ended(point(0), code=4, reason="no space left on the disk")
+    sweep = Sweep(tmp_path, {0: [full]}, shared=True)
+    assert isinstance(sweep.error, CannotWrite)
+    assert str(sweep.error) == "no space left on the disk"
+    assert (len(sweep.engine.submitted), sweep.engine.closed) == (3, 1)
+    sweep = Sweep(tmp_path / "other", {0: [full]})
+    assert (sweep.error, sweep.rows(0)) == (None, [("ok", None)]), "the disk of its machine"
+
+
+def test_an_interruption_while_outcomes_are_stored_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append, interruptions = Store.append, iter([None, KeyboardInterrupt()])
+
+    def interrupted(store: Store, made: Mapping[str, Any]) -> None:
+        if (error := next(interruptions, None)) is not None:
+            raise error
+        append(store, made)
+
+    monkeypatch.setattr(Store, "append", interrupted)
+    sweep = Sweep(tmp_path, {0: [tuple(ended(point(seed), record(point(seed))) for seed in range(3))]})
+    assert str(sweep.error).startswith("stopped with 3 of 3 points finished")
+    assert [sweep.rows(seed) for seed in range(3)] == 3 * [[("ok", None)]]
+
+
+def test_what_finishes_while_it_is_stopped_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = ended(point(2), record(point(2)))
+    sweep = Sweep(tmp_path / "other", {1: [KeyboardInterrupt()]}, late=[late])
+    assert str(sweep.error).startswith("stopped with 2 of 3 points finished")
+    close = Engine.close
+    monkeypatch.setattr(Engine, "close", lambda engine: (Store(tmp_path).append(record(point(2))), close(engine)))
+    sweep = Sweep(tmp_path, {1: [KeyboardInterrupt()]}, shared=True)
+    assert str(sweep.error).startswith("stopped with 2 of 3 points finished")
+
+
+def test_so_is_a_measurement_that_does(tmp_path: Path) -> None:
+    of = [Point(f"measure-{name}", ("measure", "--model", name), request=Request([name])) for name in "ab"]
+    engine = Engine(of, {of[0].id: [KeyboardInterrupt()]}, shared=False)
+    engine.late = [Outcome(of[1].id, "ended", 0)]
+    with pytest.raises(Interrupted, match="stopped with 1 of 2 points finished"):
+        Conductor(of, engine, tmp_path, lambda line: None, rules=Rules()).conduct()
+
+
+def test_an_error_of_the_engine_loses_nothing_that_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = Engine.submit
+
+    def refusing(engine: Engine, tasks: Sequence[Task]) -> None:
+        if engine.submitted:
+            raise BadInput("no such partition")
+        submit(engine, tasks)
+
+    monkeypatch.setattr(Engine, "submit", refusing)
+    others = [ended(point(seed), record(point(seed))) for seed in (1, 2)]
+    sweep = Sweep(tmp_path, {0: [(ended(point(0), code=1), *others)]})
+    assert (str(sweep.error), sweep.rows(2)) == ("no such partition", [("ok", None)])
 
 
 def test_an_interruption_keeps_what_has_come_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -27,11 +27,13 @@ RESULTS = Path(__file__).resolve().parents[3] / "results"
 class Made:
     """Workloads by hand: 50 steps an epoch of at most 4 clips, 200 clips answered in the evaluation."""
 
-    def __init__(self, operations: float | None = STEP_OPERATIONS) -> None:
-        self.operations = operations
+    def __init__(self, operations: float | None = STEP_OPERATIONS, countable: bool = True) -> None:
+        self.operations, self.countable = operations, countable
         self.counted: list[str] = []
 
-    def of(self, config: RunConfig) -> Workload:
+    def of(self, config: RunConfig) -> Workload | None:
+        if not self.countable:
+            return None
         return Workload(steps_per_epoch=50, clips_per_step=min(config.batch_size, 4), forwards=200)
 
     def step_operations(self, config: RunConfig) -> float | None:
@@ -41,7 +43,8 @@ class Made:
 
 def model(*records: dict[str, Any], rows: Any = (), **given: Any) -> CostModel:
     workloads = given.pop("workloads", Made())
-    return CostModel(records, rows, workloads, lambda device: PRODUCT_RATE, **given)
+    rate = given.pop("product_rate", PRODUCT_RATE)
+    return CostModel(records, rows, workloads, lambda device: rate, **given)
 
 
 def at(frames: int, config: RunConfig = CONFIG, **fields: Any) -> RunConfig:
@@ -182,6 +185,17 @@ def test_what_cannot_be_counted_is_unknown_and_no_number() -> None:
     assert model(workloads=Made(operations=None)).of_run(CONFIG) == Estimate(None, None, "unknown")
     on_budget = dataclasses.replace(CONFIG, budget=Budget(seconds=60))
     assert model(workloads=Made(operations=None)).of_run(on_budget).seconds is None
+
+
+def test_a_device_that_is_not_here_has_no_rate_to_guess_by() -> None:
+    assert model(product_rate=None).of_run(CONFIG) == Estimate(None, None, "unknown")
+
+
+def test_steps_and_clips_that_cannot_be_counted_are_unknown() -> None:
+    known = stored.finished(dataclasses.replace(CONFIG, data="motion:elsewhere"), 0.1)
+    in_epochs = dataclasses.replace(CONFIG, budget=Budget(epochs=3))
+    found = [model(known, workloads=Made(countable=False)).of_run(config) for config in (CONFIG, in_epochs)]
+    assert [(estimate.source, estimate.rest_s) for estimate in found] == [("trained", None), ("unknown", None)]
 
 
 def test_the_rest_is_by_what_is_scored() -> None:

@@ -42,8 +42,9 @@ def run(
     return Point(config.run_id(), ("run", "--model", model), config=config, **fields)
 
 
-def measurement(model: str = "posemamba-xs", frames: int = 27) -> Point:
+def measurement(model: str = "posemamba-xs", frames: int = 27, device: str = "cpu") -> Point:
     request = Request((model,), frames=(frames,), quick=True, threads=(1,), device="cpu").resolved()
+    request = dataclasses.replace(request, device=device)  # which need not be here
     return Point(f"measure-{model}-t{frames}", ("measure", "--model", model), request=request)
 
 
@@ -170,6 +171,34 @@ def test_a_measurement_of_unknown_duration_is_none(tmp_path: Path) -> None:
     assert [estimate.seconds for estimate in estimates.values()] == [None, 600.0]
 
 
+@pytest.mark.usefixtures("measured_in_600_s")
+def test_a_measurement_of_a_third_partys_model_is_not_planned_since_that_builds_it(tmp_path: Path) -> None:
+    (estimate,) = foreseen(tmp_path, [measurement("os:abort")]).estimates.values()
+    assert (estimate.seconds, estimate.source) == (None, "unknown")
+
+
+@pytest.mark.usefixtures("measured_in_600_s")
+def test_points_for_a_gpu_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("harness.measurement.machine.product_rate", {"cpu": 3e9}.__getitem__)
+    here, there = run(minutes=None), run(minutes=None, seed=1)
+    assert there.config is not None
+    there = dataclasses.replace(there, config=dataclasses.replace(there.config, device="cuda"), gpus=1)
+    points = [here, there, measurement(device="cuda")]
+    estimates = foreseen(tmp_path, points, product_rate=None).estimates
+    assert [estimates[point.id].source for point in points] == ["product", "unknown", "unknown"]
+
+
+@pytest.mark.usefixtures("measured_in_600_s")
+def test_points_are_not_compared_each_with_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compare(one: Point, other: object) -> bool:
+        raise AssertionError
+
+    points = [measurement(), run()]
+    monkeypatch.setattr(Point, "__eq__", compare)
+    assert foreseen(tmp_path, points, "local").in_order.makespan_s > 600
+
+
 def test_a_point_of_several_gpus_takes_as_many_slots(tmp_path: Path) -> None:
     points = [run(gpus=4), run(seed=1, gpus=4), run(seed=2, gpus=16)]
     eight, four = (foreseen(tmp_path, points[:2], slots=slots).in_order.makespan_s for slots in (8, 4))
@@ -238,9 +267,11 @@ def test_by_itself_it_counts_loads_and_measures_a_product(tmp_path: Path, capsys
         budget=Budget(epochs=1),
     )
     point = Point(config.run_id(), ("run", "--model", "posemamba-xs"), config=config)
-    lines: list[str] = []
-    (found,) = forecast.say_plan([point], "local", 1, tmp_path, lines.append)
+    results = tmp_path / "results"
+    (found,) = forecast.say_plan([point], "local", 1, results, lambda line: None)
     assert found.estimates[point.id].source == "product"
     assert 0 < found.in_order.makespan_s < 3600
     assert "estimating" in capsys.readouterr().err
-    assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
+    assert not results.exists(), "nothing was stored"
+    assert forecast.longest_first([point], "local", results, print) == [point]
+    assert [path.name for path in results.iterdir()] == ["cache"], "what the run to come will want is"

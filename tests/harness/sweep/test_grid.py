@@ -81,6 +81,28 @@ def test_further_grids_have_what_stands_above_for_a_default(tmp_path: Path) -> N
     ]
 
 
+def test_an_option_of_a_further_grid_counts_for_all_of_its_models(tmp_path: Path) -> None:
+    text = 'model = "a"\n[options.a]\ndepth = 1\nbias = true\n[[also]]\n[also.options]\ndepth = [2, 3]\n'
+    assert commands(tmp_path, text)[1:] == [
+        "run --model a -o depth=2 -o bias=true",
+        "run --model a -o depth=3 -o bias=true",
+    ]
+    assert commands(tmp_path, text + "[also.options.a]\ndepth = 4")[1:] == ["run --model a -o depth=4 -o bias=true"]
+
+
+def test_models_may_all_be_in_further_grids(tmp_path: Path) -> None:
+    text = 'frames = 9\n[options.b]\ndepth = 1\n[[also]]\nmodel = "a"\n[[also]]\nmodel = "b"\n[also.measure]'
+    assert commands(tmp_path, text) == [
+        "run --model a --frames 9",
+        "run --model b --frames 9 -o depth=1",
+        "measure --model b --frames 9 -o depth=1",
+    ]
+
+
+def test_a_mark_of_the_byte_order_is_none_of_the_text(tmp_path: Path) -> None:
+    assert commands(tmp_path, '\ufeffmodel = "a"') == ["run --model a"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -106,6 +128,9 @@ def test_further_grids_have_what_stands_above_for_a_default(tmp_path: Path) -> N
         ('model = "a"\n[options]\ndepth = [2, 2]', "grid.toml, [options]: depth has 2 twice"),
         ('model = "a"\n[options.a]\nsizes = [[3, 9]]', "[options.a]: sizes has the list [3, 9]; an option is"),
         ('model = "ab"\n[options.ba]\ndepth = 2', "[options.ba] is of none of the grid's models. Did you mean: ab"),
+        ('[[also]]\nmodel = "a"\n[[also]]\nframes = 9', "grid.toml, [[also]] 2: no model"),
+        ('[options.b]\nx = 1\n[[also]]\nmodel = "a"', "grid.toml: [options.b] is of none of the grid's models"),
+        ('[measure]\n[[also]]\nmodel = "a"', "grid.toml: [measure] has no model there; write [also.measure]"),
         ('model = "a"\n[also]\nframes = 9', "grid.toml: also is no list of tables; write [[also]]"),
         ('model = "a"\n[[also]]\n[[also.also]]\nframes = 9', "[[also]] 1: an [[also]] has none of its own"),
         (

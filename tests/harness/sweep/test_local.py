@@ -170,3 +170,4 @@ class TestProcesses:
         with pytest.raises(KeyboardInterrupt):
             executor.close()
         assert commands.children() == before
+        executor.close()  # as the conductor does after whatever has happened

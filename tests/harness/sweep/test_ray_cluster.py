@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pickle
+import re
 import signal
 import socket
 import subprocess
@@ -13,12 +14,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness.errors import BadInput
-from harness.sweep import installation, ray_cluster
+from harness.errors import BadInput, Interrupted, RunFailed
+from harness.sweep import installation, ray_cluster, worker
+from harness.sweep.conductor import Conductor, Rules
+from harness.sweep.point import Point
 from harness.sweep.ray_cluster import RayCluster
 from harness.sweep.task import Outcome, Task
 from tests.harness.sweep import tiny_points
@@ -177,6 +181,34 @@ def test_sigterm_stays_an_interruption(nodes: Nodes) -> None:
         assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_an_interruption_loses_no_outcome(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with executor(nodes, lambda task: Outcome(task.id, "ended", 0)) as made:
+        made.submit([Task(name, ()) for name in "abc"])
+        ray.wait(list(made._running), num_returns=3, timeout=60)
+        outcome_of, seen = made._outcome, []
+
+        def interrupted(reference: Any) -> Outcome:
+            seen.append(outcome_of(reference))
+            if len(seen) == 2:
+                raise KeyboardInterrupt
+            return seen[-1]
+
+        monkeypatch.setattr(made, "_outcome", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            made.wait(60.0)
+        assert set(all_of(made, 3)) == set("abc")
+
+
+def test_a_cluster_that_is_gone_when_more_is_asked_of_it(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable() -> list[Any]:
+        raise ray.exceptions.RpcError("the head is away")
+
+    with executor(nodes) as made:
+        monkeypatch.setattr(made, "_nodes", unreachable)
+        with pytest.raises(RunFailed, match=r"cannot be reached any more: .*the head is away"):
+            made.submit([Task("a", ())])
+
+
 def test_what_no_node_has_room_for_waits_and_is_said(nodes: Nodes) -> None:
     said: list[str] = []
     made = RayCluster(nodes.address, said.append)
@@ -189,6 +221,24 @@ def test_where_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "not-an-address")
     with pytest.raises(BadInput, match="cannot join the Ray cluster at not-an-address"):
         RayCluster(None, print)
+
+
+TRACEBACK = "No way. Traceback:\n  client\nray.AuthenticationError: RPC error: InvalidAuthToken: wrong. More"
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "said"),
+    [
+        (ConnectionError("No way to it"), RuntimeError(TRACEBACK), "No way to it (RPC error: InvalidAuthToken: wrong)"),
+        (ray.exceptions.RayError("No authentication token was found. More"), None, "No authentication token was found"),
+    ],
+)
+def test_a_cluster_that_wants_a_token(error: Exception, cause: Exception | None, said: str) -> None:
+    def init(**_: Any) -> None:
+        raise error from cause
+
+    with pytest.raises(BadInput, match=rf"auto: {re.escape(said)}\. Set RAY_AUTH_MODE=token, and have the cluster's "):
+        ray_cluster._connect(SimpleNamespace(init=init, exceptions=ray.exceptions), "auto")
 
 
 def test_where_nothing_answers() -> None:
@@ -211,21 +261,53 @@ def test_closing_ends_what_runs(nodes: Nodes, tmp_path: Path) -> None:
     def linger(task: Any) -> Any:
         import time
 
-        (note.with_suffix(".begun")).touch()
+        (note.with_suffix(f".{task.id}")).touch()
         try:
             while True:
                 time.sleep(0.05)
         except BaseException as error:
             note.write_text(type(error).__name__)
-            raise
+            return Outcome(task.id, "ended", 0 if task.id == "ready" else 130)
 
     made = RayCluster(nodes.address, print, run=linger)
-    made.submit([Task("endless", ())])
+    made.submit([Task("ready", ()), Task("endless", ())])
     deadline = time.monotonic() + 60
-    while not note.with_suffix(".begun").exists() and time.monotonic() < deadline:
+    begun = [note.with_suffix(".ready"), note.with_suffix(".endless")]
+    while not all(path.exists() for path in begun) and time.monotonic() < deadline:
         time.sleep(0.05)
     made.close()
     assert note.read_text() == "KeyboardInterrupt"
+    assert made.wait(0.0) == [Outcome("ready", "ended", 0)], "the other's training is lost with its checkpoint"
+    assert made.wait(0.0) == []
+
+
+def test_what_a_task_made_until_it_is_stopped_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting:
+        def __init__(self, task: Task) -> None:
+            self.outcome = Outcome(task.id, "ended", 0)
+
+        def poll(self) -> Outcome | None:
+            raise KeyboardInterrupt
+
+        def stop(self) -> Outcome:
+            return self.outcome
+
+    monkeypatch.setattr(worker, "Running", Interrupting)
+    assert ray_cluster.run_until_stopped(Task("a", ())) == Outcome("a", "ended", 0)
+
+
+@pytest.mark.parametrize(("shared", "said"), [(True, "save their checkpoints"), (False, "only finished ones are kept")])
+def test_what_is_kept_of_a_training_is_said(tmp_path: Path, shared: bool, said: str) -> None:
+    def interrupt(timeout_s: float) -> list[Outcome]:
+        if timeout_s:
+            raise KeyboardInterrupt
+        return []
+
+    engine = SimpleNamespace(shared=shared, submit=lambda tasks: None, wait=interrupt, close=lambda: None)
+    lines: list[str] = []
+    with pytest.raises(Interrupted):
+        Conductor([Point("a", ("run", "--model", "m"))], engine, tmp_path, lines.append, rules=Rules()).conduct()
+    assert said in lines[0]
 
 
 def test_a_grid_outlives_a_node(nodes: Nodes, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.config import RunConfig
@@ -79,6 +81,22 @@ def test_a_budget_in_minutes_is_known_before() -> None:
     remaining = Remaining([Point(name, ("run", "--model", "a"), config) for name in "12"], 1, clock)
     clock.now_s += 20
     assert left_s(remaining, 20.0) == pytest.approx(100.0)
+
+
+def test_many_points_are_no_more_work_than_their_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    expected_s = Remaining._expected_s
+
+    def counted(remaining: Remaining, kind: Any) -> float | None:
+        nonlocal looked
+        looked += 1
+        return expected_s(remaining, kind)
+
+    monkeypatch.setattr(Remaining, "_expected_s", counted)
+    remaining = Remaining([run(str(index), frames=index % 2) for index in range(100)], 1, Clock())
+    for index in range(100):
+        remaining.ended(str(index), 1.0)
+    assert looked <= 2 * 101
 
 
 def test_the_end() -> None:

@@ -179,6 +179,24 @@ def test_what_sbatch_refuses(site: Callable[..., Slurm]) -> None:
         made.submit([Task("a", (), timeout_s=60.0)])
 
 
+def test_what_sbatch_refuses_later_is_lost_after_a_while_and_nothing_else_is(
+    site: Callable[..., Slurm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = site("echo Submitted batch job 31")
+    made.submit([Task(f"seed {seed}", (), timeout_s=60.0) for seed in range(5)])
+    site("echo 'sbatch: error: Socket timed out on send/recv operation' >&2; exit 1")
+    made.submit([Task("later", (), timeout_s=60.0)])
+    monkeypatch.setattr(slurm, "REFUSED_S", 0.0)
+    made.submit([Task("soon", (), timeout_s=60.0)])
+    outcomes = {outcome.task_id: outcome for outcome in all_of(made, 5)}
+    assert set(outcomes) == {"seed 0", "seed 1", "seed 2", "seed 3", "soon"}
+    assert (outcomes["soon"].ending, outcomes["soon"].exit_code) == ("lost", None)
+    assert "Socket timed out on send/recv" in outcomes["soon"].reason
+    assert "scancel 31\n" not in (tmp_path / "notes").read_text()
+    made.close()
+    assert made.wait(0.0) == []
+
+
 def test_where_there_is_no_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadInput, match="--print"):

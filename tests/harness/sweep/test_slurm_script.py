@@ -9,20 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import BadInput
 from harness.sweep import slurm_script
 from harness.sweep.slurm_array import SlurmOptions
 from harness.sweep.task import Task
 
-#: Notes its words, one a line, and says the job's number.
-_SBATCH = '#!/bin/bash\nprintf "%s\\n" "$PWD" "$@" END >> "$NOTES"\necho 17\n'
+#: Notes its words, one a line, and says the job's number, and its cluster where a site has several.
+_SBATCH = '#!/bin/bash\nprintf "%s\\n" "$PWD" "$@" END >> "$NOTES"\necho "17;here"\n'
 #: Notes its words, and runs the command.
 _SRUN = '#!/bin/bash\nprintf "%s\\n" "$@" END >> "$NOTES"\nshift 2\nexec "$@"\n'
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a space in its name, and commands called as Slurm's."""
-    site = tmp_path / "a site"
+    """A folder with a space and a sign of Slurm's in its name, and commands called as Slurm's."""
+    site = tmp_path / "a %j site"
     commands = site / "bin"
     commands.mkdir(parents=True)
     for name, text in (("sbatch", _SBATCH), ("srun", _SRUN)):
@@ -54,13 +55,18 @@ def test_it_submits_one_array_for_each_kind(site: Path, tmp_path: Path) -> None:
     first, second, third = notes(site)
     assert first == [
         str(site), "--array=0-2%2", "--job-name=harness", "--cpus-per-task=2", "--time=30", "--partition=g p",
-        f"--output={site}/results/sweeps/slurm/%A_%a.log", str(script), "points_1",
+        f"--output={tmp_path}/a %%j site/results/sweeps/slurm/%A_%a.log", str(script), "points_1",
     ]  # fmt: skip
     assert second[1:3] == ["--parsable", "--array=0-1%1"]
     assert "--exclusive" in second
     assert second[-1] == "points_2"
     assert third[1:4] == ["--parsable", "--dependency=afterany:17", "--array=0-0%1"], "measurements take turns"
     assert (site / "results" / "sweeps" / "slurm").is_dir(), "Slurm does not make the folder of its logs"
+
+
+def test_a_command_is_a_line(site: Path) -> None:
+    with pytest.raises(BadInput, match=r"a run: a line break in its command, .*title=two\\nlines"):
+        written(site, [Task("a run", ("run", "-o", "title=two\nlines"))])
 
 
 def test_a_job_is_the_command_of_its_index(site: Path) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,22 @@ def test_an_error_is_what_it_said_of_it(tmp_path: Path) -> None:
     assert (outcome.ending, outcome.exit_code, outcome.reason) == ("ended", 1, "it does not work")
     outcome = worker.run(task("fine", tmp_path))  # what an earlier attempt said is in the same file
     assert outcome.reason == "a table"
+
+
+def test_its_log_may_be_removed_meanwhile(tmp_path: Path) -> None:
+    running = Running(task("save", tmp_path))
+    wait_until((tmp_path / "ready").exists)
+    worker.log_path(tmp_path, "t").unlink()
+    outcome = running.stop()
+    assert (outcome.exit_code, outcome.reason) == (130, "")
+
+
+def test_what_has_ended_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running(task("fail", tmp_path))
+    code = running.stop().exit_code
+    monkeypatch.setattr(os, "killpg", lambda group, number: pytest.fail("its number may be another's by now"))
+    assert running.stop().exit_code == code
+    running.kill()
 
 
 def test_a_signal(tmp_path: Path) -> None:
@@ -117,25 +134,37 @@ def test_an_interruption_ends_it_and_lets_it_save(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "saved").exists()
 
 
-def test_it_ends_with_the_process_that_started_it_even_if_that_is_killed(tmp_path: Path) -> None:
+def killed_after_starting(tmp_path: Path, results: Path | None, ready: Callable[[], object]) -> int:
+    """Number of the process of a task whose starter was killed when it was ``ready``."""
     script = (
         "import sys; from pathlib import Path; from harness.sweep import worker; from harness.sweep.task import Task\n"
-        f"sys.executable = {sys.executable!r}\n"
-        f"running = worker.Running(Task('t', ('save',), results={str(tmp_path)!r}))\n"
+        f"sys.executable = {sys.executable!r}; worker.GRACE_S = 1.0\n"
+        f"running = worker.Running(Task('t', ('save',), results={results and str(results)!r}))\n"
         "print(running._process.pid, flush=True)\nsys.stdin.read()"
     )
     # The interpreter of this test: sys.executable is the stand-in.
     words = [os.path.realpath("/proc/self/exe"), "-c", script]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    path = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)}
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, env=environment) as starter:
         assert starter.stdout is not None
         child = int(starter.stdout.readline())
-        wait_until((tmp_path / "ready").exists)
+        wait_until(ready)
         assert is_running(child)
         starter.kill()
+    return child
+
+
+def test_it_ends_with_the_process_that_started_it_even_if_that_is_killed(tmp_path: Path) -> None:
+    child = killed_after_starting(tmp_path, tmp_path, (tmp_path / "ready").exists)
     wait_until(lambda: not is_running(child))
     assert (tmp_path / "saved").exists()
+
+
+def test_so_does_its_scratch_folder(tmp_path: Path) -> None:
+    killed_after_starting(tmp_path, None, lambda: list(tmp_path.glob("harness-sweep-*/ready")))
+    wait_until(lambda: not list(tmp_path.glob("harness-sweep-*")))
 
 
 def test_killed_at_once(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_it_is_what_a_run_does(
     planned = configured(model, frames, options=options, **given)
     prepared = run.prepare(planned, tmp_path, said.append)
     found = counted.of(planned)
+    assert found is not None
     assert found.steps_per_epoch == prepared.clips.batches_per_epoch(planned.batch_size)
     assert found.clips_per_step == min(planned.batch_size, len(prepared.clips))
     assert found.forwards == pytest.approx(answered(planned, prepared) / frames)
@@ -85,13 +86,27 @@ def test_operations_are_those_of_the_count() -> None:
     assert Counted(Path("unused"), said.append).step_operations(planned) == pytest.approx(step["flops_exact"], abs=1)
 
 
-def test_a_model_that_fails_cannot_be_counted() -> None:
-    planned = dataclasses.replace(configured("posemamba-xs", 9), model=f"{__name__}:failing", options={})
-    assert Counted(Path("unused"), said.append).step_operations(planned) is None
+def test_a_third_partys_model_is_not_built() -> None:
+    planned = dataclasses.replace(configured("posemamba-xs", 9), model=f"{__name__}:built", options={})
+    counted = Counted(None, said.append)
+    assert (counted.of(planned), counted.step_operations(planned)) == (None, None)
+    assert calls == []
 
 
-def failing(**_: Any) -> nn.Module:
-    raise RuntimeError("no such luck")
+calls: list[dict[str, Any]] = []
+
+
+def built(**given: Any) -> nn.Module:
+    calls.append(given)
+    return nn.Linear(3, 3)
+
+
+def test_a_model_that_fails_cannot_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(planned: RunConfig) -> nn.Module:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(workload, "_model", fail)
+    assert Counted(None, said.append).step_operations(configured("posemamba-xs", 9)) is None
 
 
 def test_data_and_counts_are_looked_at_once_for_all_seeds(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
