@@ -30,3 +30,7 @@ class DropPath(nn.Module):
 
     def extra_repr(self) -> str:
         return f"probability={self.probability}"
+
+
+class SharedDropPath(DropPath):
+    """Of what all clips share, (1, ...): drawn once for them. Whoever cuts a batch into pieces tells it by its name."""

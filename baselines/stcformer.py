@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.attention import ATTENTION_FORMS, AttentionForm, attend
-from baselines.drop_path import DropPath
+from baselines.drop_path import SharedDropPath
 from baselines.metaformer import MetaFormerBlock
 from baselines.official import complete_options, rename
 from baselines.options import require_count, require_input, require_known, require_probability
@@ -137,7 +137,7 @@ class CrissCrossAttention(nn.Module):
         self.temporal_part_scale = config.temporal_part_scale
         self.qkv = nn.Linear(config.dim, 3 * config.dim)
         self.part_embedding = nn.Parameter(torch.randn(max(JOINT_PARTS) + 1, group_dim // config.heads))
-        self.part_drop_path = DropPath(config.part_drop_path)
+        self.part_drop_path = SharedDropPath(config.part_drop_path)
         self.spatial_convolution = _neighbourhood(group_dim)
         self.temporal_convolution = _neighbourhood(group_dim)
         self.projection = nn.Linear(config.dim, config.dim)

@@ -6,7 +6,10 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,7 +141,7 @@ def resolve(
         batch_size=chosen.batch_size if batch_size is None else batch_size,
         learning_rate=chosen.learning_rate if learning_rate is None else learning_rate,
         device=devices.resolve(device),
-        threads=torch.get_num_threads() if threads is None else threads,
+        threads=_default_threads() if threads is None else threads,
         data=data,
         detector=source.resolve_detector(data, detector),
         protocol=protocol(source.published_protocol(data) if protocol_name == AUTO else protocol_name).name,
@@ -146,6 +149,15 @@ def resolve(
     )
     require_ranges(config)
     return dataclasses.replace(config, options=_model_options(config, chosen))
+
+
+def _default_threads() -> int:
+    """torch's, that a run is the same with torchrun as without: that sets OpenMP to one thread for each process."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
+        alone = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        asking = [sys.executable, "-c", "import torch; print(torch.get_num_threads())"]
+        return int(subprocess.run(asking, env=alone, capture_output=True, check=True).stdout)
+    return torch.get_num_threads()
 
 
 def _published_recipe(model: str) -> str:

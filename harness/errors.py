@@ -28,6 +28,10 @@ class RunFailed(HarnessError):
     exit_code = 1
 
 
+class ProcessLost(RunFailed):
+    """Of the processes of one run another is gone; the same command goes on from the last checkpoint."""
+
+
 class FirstFailed(HarnessError):
     """Of the processes of one run the first ended it, and has said why."""
 
@@ -53,6 +57,8 @@ class Interrupted(HarnessError):
 #: Names a file in the environment to which the command line appends the error that it ends with.
 ERRORS_TO = "HARNESS_ERRORS_TO"
 
+#: So long the other processes of a run wait where the first has ended it: whoever started them takes the first code.
+FIRST_ENDS_SECONDS = 2.0
 #: How torch's allocators, glibc, C++, oneDNN and CUDA libraries put it; on a CPU it is a RuntimeError with such a text.
 _OUT_OF_MEMORY = (
     "can't allocate memory", "not enough memory", "cannot allocate memory", "out of memory", "std::bad_alloc",

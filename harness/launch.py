@@ -6,17 +6,18 @@ import contextlib
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from harness.errors import Interrupted, RunFailed
 
 #: Of a process that was started here, its agent's.
 _AGENT = "HARNESS_AGENT"
-#: A step and a checkpoint take longer than the agent's own half minute where models are large.
-_SECONDS_TO_SAVE = 120
 _SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 
 
@@ -28,14 +29,16 @@ def launch(words: Sequence[str], processes: int, max_restarts: int = 0) -> int:
     where one is killed and there is no restart left.
     """
     # Half a second, and of use here alone.
-    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     _silence_agent()
     os.environ[_AGENT] = str(os.getpid())
-    os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = str(_SECONDS_TO_SAVE)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # for the processes: of a lost one it warns by a stack trace
+    logs = tempfile.mkdtemp(prefix="harness-devices-")  # the agent makes it where it is not told to
     config = LaunchConfig(
+        logs_specs=DefaultLogsSpecs(log_dir=logs),
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=processes,
@@ -55,6 +58,7 @@ def launch(words: Sequence[str], processes: int, max_restarts: int = 0) -> int:
         return _exit_code(error, processes)
     finally:
         del os.environ[_AGENT]
+        shutil.rmtree(logs, ignore_errors=True)
     return 0
 
 
@@ -66,15 +70,22 @@ def _silence_agent() -> None:
 
 
 def _exit_code(error: BaseException, processes: int) -> int:
-    """Of the process that failed first, which has said why; one that was killed could not."""
-    rank, failure = error.get_first_failure()  # type: ignore[attr-defined]
-    if failure.exitcode < 0:
-        name = signal.Signals(-failure.exitcode).name
+    """The first process's where it failed, which has said why, else that of one that did.
+
+    Raises RunFailed where one was killed: it could not say so. The others are ended by SIGTERM then.
+    """
+    failures: dict[int, Any] = error.failures  # type: ignore[attr-defined]
+    ended_by = {rank: -failure.exitcode for rank, failure in failures.items() if failure.exitcode < 0}
+    killed = next((rank for rank, number in ended_by.items() if number != signal.SIGTERM), None)
+    if killed is None and len(ended_by) == len(failures):
+        killed = min(ended_by)
+    if killed is not None:
+        name = signal.Signals(ended_by[killed]).name
         raise RunFailed(
-            f"process {rank} of {processes} was ended by {name}, and the others with it; the same command goes on from "
-            "the last checkpoint (--max-restarts N starts again by itself)"
+            f"process {killed} of {processes} was ended by {name}, and the others with it; the same command goes on "
+            "from the last checkpoint (--max-restarts N starts again by itself)"
         ) from error
-    return int(failure.exitcode)
+    return int(min((rank, failure.exitcode) for rank, failure in failures.items() if failure.exitcode > 0)[1])
 
 
 def end_with_agent() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import atomic_file, determinism, termination
-from harness.errors import BadInput, Interrupted, RunFailed, is_out_of_memory, left_by
+from harness.errors import BadInput, Interrupted, ProcessLost, RunFailed, is_out_of_memory, left_by
 from harness.progress import Say, warnings_said
 from harness.store import traces as trace_file
 from harness.store.schema import Record
@@ -91,10 +91,11 @@ def recording(
 
     ``before`` is the newest record of the same work. Where that is finished and the repetition fails, nothing is
     appended: what was finished stays the newest. What ran and is not deterministic is added to its ``warnings``.
-    ``folder`` is that of a training: of a repetition that failed nothing is gone on with.
+    ``folder`` is that of a training: of a repetition that failed nothing is gone on with, unless a process was lost.
     Raises RunFailed where the block ends by SystemExit, which a third party's code may raise.
     """
     doubts: list[str] = []
+    lost = False
     # SIGTERM must not end the process while the record is appended, either.
     with termination.as_interrupt():
         try:
@@ -105,6 +106,7 @@ def recording(
             record["status"], record["error"] = "failed", left_by(error)
             raise RunFailed(record["error"]) from error
         except BaseException as error:
+            lost = isinstance(error, ProcessLost)
             record["status"], record["error"] = status(error), str(error) or type(error).__name__
             raise
         finally:
@@ -112,7 +114,7 @@ def recording(
             record["warnings"] = [*record.get("warnings", []), *doubts]
             if record["status"] == "ok" or before is None or before["status"] != "ok":
                 store.append(record)
-            if folder is not None and record["status"] not in ("ok", "interrupted"):
+            if folder is not None and record["status"] not in ("ok", "interrupted") and not lost:
                 (folder / AGAIN).unlink(missing_ok=True)
 
 

@@ -87,7 +87,9 @@ def run(
     folder = results / "runs" / config.run_id()
     if not world.is_first:
         if world.of_first(lambda: False):
-            _assist(config, results, folder, world)
+            with world.speaking():
+                _require_same_run(config, world)
+                _assist(config, results, folder, world)
         return {}
     store = Store(results)
     with contextlib.ExitStack() as held:
@@ -100,6 +102,7 @@ def run(
         if not world.of_first(begin):
             assert begun[0].shown is not None
             return begun[0].shown
+        _require_same_run(config, world)
         log = TensorBoardLog(folder / "tensorboard", config.as_dict(), say) if tensorboard else None
         return _run_and_record(begun[0], folder, store, say, log, world)
 
@@ -132,6 +135,13 @@ def _assist(config: RunConfig, results: Path, folder: Path, world: World) -> Non
     _require_same_data(prepared, world)
     _train(prepared, folder, world)
     assist(prepared.model, prepared.dataset, config, prepared.space, world)
+
+
+def _require_same_run(config: RunConfig, world: World) -> None:
+    """Raises BadInput where another process was started for another run, or by another version."""
+    version = environment.capture()["harness"]
+    decided = json.dumps({**config.as_dict(), "harness": version, "torch": torch.__version__}, sort_keys=True)
+    world.require_same("what is to be run (options, --threads, --device, versions of harness and torch)", decided)
 
 
 def _require_same_data(prepared: Prepared, world: World) -> None:

@@ -9,6 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
+import socket
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +24,26 @@ import torch.distributed
 from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
-from harness.errors import BadInput, FirstFailed, RunFailed
+from harness.errors import (
+    BadInput,
+    FirstFailed,
+    HarnessError,
+    Interrupted,
+    ProcessLost,
+    RunFailed,
+    is_out_of_memory,
+)
 
 Value = TypeVar("Value")
 
 #: Of Slurm's jobs, whose steps do not say where to meet.
 _FIRST_PORT, _PORTS = 20000, 20000
 _JOIN_SECONDS = 600.0
+#: Of an exchange: others may convert a data set meanwhile. A process that is gone is noticed by its closed connection.
+_EXCHANGE_SECONDS = 24 * 3600.0
+#: From a signal to the end of a process that waits for another and so cannot heed it.
+_LEAVE_SECONDS = float(os.environ.get("HARNESS_LEAVE_S", "25"))
+_TROUBLE = "trouble"
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,10 @@ class World:
 
     def device(self, asked: str) -> torch.device:
         """This process's own of the kind that was asked for."""
-        return torch.device(asked if self.is_alone or asked == "cpu" else f"cuda:{self.local_rank}")
+        if self.is_alone or asked == "cpu":
+            return torch.device(asked)
+        # A scheduler may show each process nothing but its own.
+        return torch.device("cuda:0" if torch.cuda.device_count() == 1 else f"cuda:{self.local_rank}")
 
     def threads(self, of_run: int) -> int:
         """This process's part of the threads that a run takes on one machine."""
@@ -73,6 +93,14 @@ class World:
             torch.distributed.gather_object(value, parts)
         return parts or []
 
+    def of_all(self, value: Value) -> list[Value]:
+        """What every process has, by rank, in all of them."""
+        parts: list[Any] = [value] * self.size
+        if not self.is_alone:
+            with self.speaking():
+                torch.distributed.all_gather_object(parts, value)
+        return parts
+
     def of_first(self, compute: Callable[[], Value]) -> Value:
         """What ``compute`` gives in the first process, where alone it is called.
 
@@ -81,12 +109,15 @@ class World:
         if self.is_alone:
             return compute()
         told: list[Any] = [None, False]
-        try:
-            if self.is_first:
+        if self.is_first:
+            try:
                 told = [compute(), True]
-        finally:
-            with self.speaking():
-                torch.distributed.broadcast_object_list(told)
+            except BaseException:
+                with contextlib.suppress(RuntimeError):  # what is wrong is wrong here, whoever is there to hear it
+                    torch.distributed.broadcast_object_list(told)
+                raise
+        with self.speaking():
+            torch.distributed.broadcast_object_list(told)
         if not told[1]:
             raise FirstFailed("the first process ended the run")
         value: Value = told[0]
@@ -94,14 +125,24 @@ class World:
 
     @contextlib.contextmanager
     def speaking(self) -> Iterator[None]:
-        """Raises RunFailed where an exchange in the block failed: another process is gone."""
+        """Raises ProcessLost where an exchange in the block failed, with what another process has left word of.
+
+        An error of this process's own is left for the others.
+        """
         try:
             yield
-        except RuntimeError as error:
-            if self.is_alone or not _is_of_exchange(error):
+        except (Interrupted, FirstFailed, ProcessLost, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if self.is_alone:
                 raise
+            if not _is_of_exchange(error):
+                _leave_word(error)
+                raise
+            if word := _word_left():
+                raise ProcessLost(word) from error
             why = re.sub(r"^\[[^\]]*\]\s*", "", str(error).strip()).partition("\n")[0].partition(". ")[0]
-            raise RunFailed(
+            raise ProcessLost(
                 f"another process of this run is gone ({why}); the same command goes on from the last checkpoint"
             ) from error
 
@@ -109,8 +150,7 @@ class World:
         """Raises BadInput unless ``value`` is the same in all processes, of which one may run on another machine."""
         if self.is_alone:
             return
-        first = self.of_first(lambda: value)
-        if self.sums([float(value != first)])[0]:
+        if len(set(self.of_all(value))) > 1:
             raise BadInput(f"{what} is not the same for all {self.size} processes of this run; make it so")
 
 
@@ -137,7 +177,7 @@ def here(environment: Mapping[str, str] = os.environ) -> World:
 def _world(environment: Mapping[str, str], names: tuple[str, str, str, str]) -> World:
     try:
         rank, size = (int(environment[name]) for name in names[:2])
-        local_rank, local_size = int(environment.get(names[2], rank)), int(environment.get(names[3], size))
+        local_rank, local_size = int(environment[names[2]]), int(environment[names[3]])
     except (KeyError, ValueError) as error:
         raise BadInput(f"{', '.join(names)} in the environment name no process ({error}); unset them") from error
     if not (0 <= rank < size and 0 <= local_rank < local_size <= size):
@@ -167,30 +207,57 @@ def meeting_point(environment: Mapping[str, str] = os.environ) -> str:
 
 def first_node(nodes: str) -> str:
     """Of a list as Slurm writes it: ``gpu[003-005,9],login`` is ``gpu003``."""
-    found = re.match(r"([^,\[]*)(?:\[([^\],-]+)[^\]]*\]([^,\[]*))?", nodes)
-    assert found is not None  # it matches anything
-    return "".join(part or "" for part in found.groups())
+    first = re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", nodes)  # the commas in brackets go first
+    return first.partition(",")[0]
 
 
 @contextlib.contextmanager
 def joined(world: World, device: str) -> Iterator[World]:
     """The processes meet, and stay together while the block lasts; ``device`` is ``cpu`` or ``cuda``.
 
-    Raises BadInput where there are more processes on this machine than GPUs, RunFailed where the others do not come.
+    A process that is told to end while it waits for another ends after a while, unheard.
+    Raises BadInput where two of them would have the same GPU, RunFailed where the others do not come.
     """
     if world.is_alone or torch.distributed.is_initialized():
         yield world
         return
     own = world.device(device)
     if own.type == "cuda":
-        if world.local_size > (there := torch.cuda.device_count()):
+        if own.index >= (there := torch.cuda.device_count()):
             raise BadInput(f"{world.local_size} processes and {there} GPUs on this machine; ask for as many --devices")
         torch.cuda.set_device(own)
+    _leave_if_unheard()
     _meet(world, own)
-    try:
-        yield world
-    finally:
-        torch.distributed.destroy_process_group()
+    _require_own_gpus(world, own)
+    yield world
+    # After an error it would wait for those that will not come.
+    torch.distributed.destroy_process_group()
+
+
+def _require_own_gpus(world: World, device: torch.device) -> None:
+    if device.type != "cuda":
+        return
+    mine = f"{socket.gethostname()} {torch.cuda.get_device_properties(device).uuid}"
+    taken = world.of_all(mine)
+    if len(set(taken)) < len(taken):
+        raise BadInput(f"{len(taken)} processes and {len(set(taken))} GPUs for them; start one process for each GPU")
+
+
+def _leave_if_unheard() -> None:
+    """Python's handlers run between two of its steps; in a wait for another process there is none."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(heard, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
+            pass
+        time.sleep(_LEAVE_SECONDS)
+        os._exit(Interrupted.exit_code)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _meet(world: World, device: torch.device) -> None:
@@ -206,7 +273,7 @@ def _meet(world: World, device: torch.device) -> None:
             store=PrefixStore(f"attempt-{attempt}", store),
             rank=world.rank,
             world_size=world.size,
-            timeout=limit,
+            timeout=timedelta(seconds=_EXCHANGE_SECONDS),
         )
     except (RuntimeError, ValueError) as error:
         raise RunFailed(
@@ -215,6 +282,26 @@ def _meet(world: World, device: torch.device) -> None:
         ) from error
 
 
-def _is_of_exchange(error: RuntimeError) -> bool:
+def _leave_word(error: Exception) -> None:
+    """For the others, who will notice only that this process is gone."""
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, HarnessError) else str(error)
+    with contextlib.suppress(Exception):
+        _store().set(_TROUBLE, text[:1000])
+
+
+def _word_left() -> str:
+    with contextlib.suppress(Exception):
+        if _store().check([_TROUBLE]):
+            return str(_store().get(_TROUBLE).decode())
+    return ""
+
+
+def _store() -> Any:
+    return torch.distributed.distributed_c10d._get_default_store()
+
+
+def _is_of_exchange(error: Exception) -> bool:
+    if is_out_of_memory(error):
+        return False
     text = str(error).lower()
     return isinstance(error, torch.distributed.DistError) or "gloo" in text or "nccl" in text

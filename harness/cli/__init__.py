@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 import traceback
 
 import click
@@ -25,7 +26,7 @@ from harness.cli import (  # noqa: F401  (each adds its commands)
     sweep,
 )
 from harness.cli.root import cli, say
-from harness.errors import ERRORS_TO, FirstFailed, HarnessError, Interrupted
+from harness.errors import ERRORS_TO, FIRST_ENDS_SECONDS, FirstFailed, HarnessError, Interrupted
 
 __all__ = ["main"]
 
@@ -44,8 +45,9 @@ def _run(words: list[str]) -> int:
     try:
         with termination.as_interrupt():
             ended = cli.main(args=words, prog_name="harness", standalone_mode=False, obj={"words": words})
-    except FirstFailed:
-        return 0  # its own code is that of the run
+    except FirstFailed as error:
+        time.sleep(FIRST_ENDS_SECONDS)  # its own code is that of the run
+        return error.exit_code
     except HarnessError as error:
         if "--debug" in words:
             traceback.print_exc()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.root import say
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
@@ -29,19 +31,34 @@ def devices_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def place(devices: int | None, max_restarts: int, device: str) -> World:
+    """This process's among those that work on the command. Raises BadInput for numbers that make no sense."""
+    from harness import world
+
+    here = world.here()
+    require_possible(here, devices, max_restarts, device)
+    if not here.is_first:
+        # What there is to know the first one says.
+        warnings.simplefilter("ignore")
+    return here
+
+
 def share(
-    ctx: click.Context, devices: int | None, max_restarts: int, device: str, work: Callable[[World], None]
+    ctx: click.Context,
+    here: World,
+    devices: int | None,
+    max_restarts: int,
+    device: str,
+    work: Callable[[World], None],
 ) -> None:
     """Do ``work`` as one process of as many as are wanted, after starting them where nobody has.
 
-    Leaves with the exit code that they end with where they were started here. Raises BadInput for numbers that make no
-    sense, and what ``harness.launch`` and ``work`` raise.
+    Leaves with the exit code that they end with where they were started here. Raises what ``harness.launch`` and
+    ``work`` raise.
     """
     from harness import devices as kinds
     from harness import launch, world
 
-    here = world.here()
-    require_possible(here, devices, max_restarts, device)
     if devices is not None and devices > 1 and here.is_alone:
         if code := launch.launch(ctx.obj["words"], devices, max_restarts):
             ctx.exit(code)
@@ -49,6 +66,12 @@ def share(
     launch.end_with_agent()
     with world.joined(here, kinds.resolve(device)):
         work(here)
+
+
+def say_once(message: str) -> None:
+    """By the first process alone."""
+    if not is_helper():
+        say(message)
 
 
 def require_possible(here: World, devices: int | None, max_restarts: int, device: str) -> None:
@@ -64,13 +87,6 @@ def require_possible(here: World, devices: int | None, max_restarts: int, device
         raise BadInput(f"--devices {devices} in one of {here.size} processes that were started already; leave it out")
     if wanted > 1 and device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"--device {device} is one device, and --devices {wanted} are wanted; use --device cuda or cpu")
-
-
-def is_started() -> bool:
-    """Whether this is one of several processes already, which torchrun or srun started."""
-    from harness import world
-
-    return not world.here().is_alone
 
 
 def require_alone(command: str) -> None:

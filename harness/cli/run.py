@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from harness.cli.options import (
 )
 from harness.cli.processes import devices_options
 from harness.cli.root import cli, say, show
+from harness.errors import BadInput
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
@@ -108,9 +110,10 @@ def run_command(
         tensorboard_log.require_available()
     require_unlike("--model", names)
     require_unlike("--seed", seeds)
+    here = processes.place(devices, max_restarts, given["device"])
     if data is None:
         data = config.DEFAULT_DATA
-        say("no --data given: using the built-in synthetic motion (--data motion:PATH for real motion)")
+        processes.say_once("no --data given: using the built-in synthetic motion (--data motion:PATH for real motion)")
     configs = configs_of(
         names, seeds, data=data, pairs=pairs, recipe=recipe, epochs=epochs, steps=steps, minutes=minutes,
         core_minutes=core_minutes, **given,
@@ -123,11 +126,13 @@ def run_command(
             else:
                 run.build(planned)
     if dry_run:
-        for planned in configs:
-            run.plan(run.prepare(planned, results, say), say)
+        for planned in configs if here.is_first else ():
+            run.plan(run.prepare(planned, results, say, dataclasses.replace(here, size=devices or here.size)), say)
         return
+    if timeout_minutes is not None and not here.is_alone:
+        raise BadInput("--timeout ends processes that it started; under torchrun or srun use theirs")
 
-    apart = (len(configs) > 1 or timeout_minutes is not None) and not processes.is_started()
+    apart = here.is_alone and (len(configs) > 1 or timeout_minutes is not None)
     timeout_s = None if timeout_minutes is None else timeout_minutes * 60
 
     def run_one(planned: RunConfig, world: World) -> dict[str, Any]:
@@ -136,14 +141,18 @@ def run_command(
         return run.run(planned, results, say, again, tensorboard, world)
 
     def work(world: World) -> None:
-        records, error = in_turn.run_all(configs, lambda planned: run_one(planned, world), say)
+        # Of several processes one that went on by itself would be waited for by the others.
+        stop = not world.is_alone
+        records, error = in_turn.run_all(configs, lambda planned: run_one(planned, world), say, stop)
         if made := [record for record in records if record]:
             show(table.text(group(made)))
         if error is not None:
             raise error
 
-    # A process of its own starts those that share its run.
-    processes.share(ctx, None if apart else devices, max_restarts, given["device"], work)
+    if apart:
+        work(here)  # a process of its own starts those that share its run
+    else:
+        processes.share(ctx, here, devices, max_restarts, given["device"], work)
 
 
 def point_of(ctx: click.Context, planned: RunConfig) -> Point:
@@ -227,4 +236,5 @@ def evaluate_command(
         # Beside the training of these weights, which decides what is different about this scoring.
         show(table.text(group(stored, only={record["id"]})))
 
-    processes.share(ctx, devices, max_restarts, given["device"], work)
+    here = processes.place(devices, max_restarts, given["device"])
+    processes.share(ctx, here, devices, max_restarts, given["device"], work)

@@ -19,13 +19,14 @@ Planned = TypeVar("Planned", bound=Config)
 
 
 def run_all(
-    configs: Sequence[Planned], run_one: Callable[[Planned], dict[str, Any]], say: Say
+    configs: Sequence[Planned], run_one: Callable[[Planned], dict[str, Any]], say: Say, stop: bool = False
 ) -> tuple[list[dict[str, Any]], BaseException | None]:
     """One run after the other: the records of those that finished, and what to raise when these have been shown.
 
     What ends one run, its folder being busy and a damaged checkpoint of it among that, does not end the others; an
-    interruption and a folder that cannot be written do. Of one run the error is its own, and so it is where all fail
-    of the same; else it is one that names each, of the kind of the first (RunFailed where any was started and failed).
+    interruption and a folder that cannot be written do, and with ``stop`` everything does.
+    Of one run the error is its own, and so it is where all fail of the same; else it is one that names each, of the
+    kind of the first (RunFailed where any was started and failed).
     """
     records: list[dict[str, Any]] = []
     failures: dict[str, Exception] = {}
@@ -38,6 +39,8 @@ def run_all(
             failures[config.run_id()] = RunFailed(f"{config.run_id()}: {left_by(error)}")
         except Exception as error:
             failures[config.run_id()] = error
+        if failures and stop:
+            return records, failures.popitem()[1]
         if config.run_id() in failures and len(configs) > 1:
             say(f"{_line(config.run_id(), failures[config.run_id()])}. The others go on")
     return records, _error(failures, len(configs)) if failures else None

@@ -18,7 +18,7 @@ def run(point: Point, results: Path, timeout_s: float | None) -> Record:
     """The record of ``point``, whose process says what there is to say on this one's stderr.
 
     Raises what the run raised there, RunFailed where it crashed or took longer than ``timeout_s``: then a record that
-    says so is appended, since the process could not.
+    says so is appended, since the process could not, unless the run was finished before and this was its repetition.
     """
     store = Store(results)
     before = store.find(point.id)
@@ -29,6 +29,7 @@ def run(point: Point, results: Path, timeout_s: float | None) -> Record:
     why = ending.why(outcome, timeout_s)
     if (kind := _KINDS.get(ending.code(outcome) or 0)) is not None:
         raise kind(why)
-    if newest == before or outcome.ending == "timeout":
+    finished = before is not None and before["status"] == "ok"
+    if not finished and (newest == before or outcome.ending == "timeout"):
         store.append(ending.record(point, outcome, why))
     raise RunFailed(why)

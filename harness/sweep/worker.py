@@ -29,13 +29,18 @@ from harness.store.store import Store
 from harness.sweep.task import Outcome, Task
 
 #: From SIGTERM to SIGKILL: for a step of training to be finished and a checkpoint to be saved.
-GRACE_S = 30.0
+GRACE_S = 45.0
 #: Between two looks at a process.
 _LOOK_S = 0.05
 #: Of its log, what an Outcome quotes.
 _LINES, _TAIL_BYTES = 3, 8192
 #: In a run's folder, what serves only whoever trains there.
 _OF_TRAINING = re.compile(r"lock|again\.json|checkpoint\.json|step-\d+\.pt|.*" + re.escape(atomic_file.PART))
+#: Of torchrun's processes and Slurm's steps.
+_OF_GROUP = re.compile(
+    r"RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|GROUP_.*|ROLE_.*|MASTER_ADDR|MASTER_PORT|TORCHELASTIC_.*|SLURM_PROCID"
+    r"|SLURM_LOCALID|SLURM_STEP_.*"
+)
 #: Waits for the end of its input, which comes when the process that holds the other end is gone.
 _GUARD = 'read -r _; kill -s TERM -- "-$1"; sleep "$2"; kill -s KILL -- "-$1"; [ -z "$3" ] || rm -rf -- "$3"'
 
@@ -94,7 +99,7 @@ class Running:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=None if self._shown else subprocess.STDOUT,
-            env={**os.environ, **environment, **({ERRORS_TO: str(self._log)} if self._shown else {})},
+            env={**_by_itself(), **environment, **({ERRORS_TO: str(self._log)} if self._shown else {})},
             start_new_session=True,
         )
 
@@ -184,6 +189,11 @@ class Running:
             self._held.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _by_itself() -> dict[str, str]:
+    """The environment without what would make a process one of those that an engine was started as."""
+    return {name: value for name, value in os.environ.items() if not _OF_GROUP.fullmatch(name)}
 
 
 def _guard(group: int, scratch: Path | None) -> tuple[subprocess.Popen[bytes], BinaryIO]:

@@ -38,8 +38,6 @@ def train(model: nn.Module, clips: Examples, training: Training) -> Progress:
     model.to(training.device).train()
     step = Step(model, training)
     progress = _restore(model, step, training)
-    if not progress.processes or progress.processes[-1]["processes"] != training.world.size:
-        progress.processes.append({"from_step": progress.step, "processes": training.world.size})
     with Interruption() as interruption, step.ready(), training.world.speaking():
         _run(model, step, clips, training, progress, interruption)
     return progress
@@ -64,6 +62,7 @@ def _run(
             loss, passed_s, core_s, asked = world.sums([added, passed_s, core_s, interruption.asked])
             _require_finite(loss, model, batch, training, rate, progress.step)
             step.update(rate)
+            _note_processes(progress, world.size)
             _advance(progress, per_epoch)
             progress.elapsed_s, progress.core_s = before_s + passed_s, core_before_s + core_s
             share = _spent(training, progress, per_epoch)
@@ -118,6 +117,14 @@ def _require_finite(loss: float, model: nn.Module, batch: Batch, training: Train
     problem = f"the loss is {loss} at step {step + 1} (learning rate {rate:.2e}){where}"
     kind = RunFailed if training.world.is_first else FirstFailed
     raise kind(f"{problem}. A smaller --learning-rate usually helps")
+
+
+def _note_processes(progress: Progress, processes: int) -> None:
+    """Before a step. A checkpoint from before they were noted is of one alone."""
+    if not progress.processes:
+        progress.processes.append({"from_step": 0, "processes": 1 if progress.step else processes})
+    if progress.processes[-1]["processes"] != processes:
+        progress.processes.append({"from_step": progress.step, "processes": processes})
 
 
 def _advance(progress: Progress, per_epoch: int) -> None:

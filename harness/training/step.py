@@ -21,6 +21,7 @@ from harness.precision import FLOAT32, REDUCED
 from harness.training import losses
 from harness.training.activation_checkpointing import recomputing
 from harness.training.batches import Batch
+from harness.training.random_state import random_state, set_random_state
 from harness.training.recipe import Recipe
 from harness.training.share import Piece, Share
 from harness.training.training import Training
@@ -142,7 +143,7 @@ class Step:
             device_ids=None if training.device.type == "cpu" else [training.device.index],
             broadcast_buffers=False,  # they are equal in all processes
             # Looking for them takes time in every step.
-            find_unused_parameters=_leaves_parameters_out(self._model, training, batch),
+            find_unused_parameters=any(training.world.of_all(_leaves_parameters_out(self._model, training, batch))),
         )
 
 
@@ -168,15 +169,18 @@ def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _leaves_parameters_out(model: nn.Module, training: Training, batch: Batch) -> bool:
     """Whether some parameter has no part in the output; True where a trial does not tell."""
     shape = (_CLIPS_TRIED, *batch.inputs.shape[1:])
-    devices = [training.device] if training.device.type == "cuda" else []
     # The copy's layers are bound to the original: outside of the exchange between processes each is by itself again.
     tried = _unbound(copy.deepcopy(model))
-    with torch.random.fork_rng(devices), contextlib.suppress(Exception):
+    before = random_state(training.device)
+    try:
         options = {} if batch.whole_targets is None else {"auxiliary": True}
         output = tried(torch.zeros(shape, dtype=batch.inputs.dtype, device=training.device), **options)
         sum(part.sum() for part in (output if isinstance(output, tuple) else (output,))).backward()
         return any(parameter.grad is None for parameter in tried.parameters() if parameter.requires_grad)
-    return True
+    except Exception:
+        return True
+    finally:
+        set_random_state(before, training.device)
 
 
 def _unbound(model: nn.Module) -> nn.Module:

@@ -3,8 +3,9 @@
 A batch norm takes mean and variance over the pieces of all processes (Ioffe & Szegedy 2015, algorithm 1, with the sums
 of all). Dropout and drop path draw for the whole batch, in every process the same, of which each takes its own rows: so
 the random state stays the same in all processes, and a training gone on with by more or fewer of them draws as it would
-have. What draws in any other way (dropout of attention weights inside an operator, a third party's own) draws alike in
-every process, for its own clips: as good a draw, and another one than in a single process.
+have. What draws in any other way (dropout of attention weights inside an operator, a third party's own) draws in every
+process for its own clips, from the same random state: another draw than in a single process, and the first clips of
+all processes share theirs. What is drawn once for all clips must be a layer of another name (``SharedDropPath``).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed
-import torch.distributed.nn.functional
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -25,7 +26,7 @@ from harness.training.share import Piece
 #: Layers that multiply their input by something drawn, by the name of the class: the field has many of each.
 MULTIPLYING = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "DropPath")
 
-Forward = Callable[[Tensor], Tensor]
+Forward = Callable[..., Tensor]
 
 
 @dataclass
@@ -72,11 +73,11 @@ def normalised(norm: _BatchNorm, x: Tensor) -> Tensor:
     values = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
     # Sums and number in one message; the number has no gradient. Pieces may differ in size.
     own = torch.cat([values.sum(over), values.new_tensor([values.numel() / values.shape[1]])])
-    sums = torch.distributed.nn.functional.all_reduce(own)
+    sums = _added_up(own)
     count = sums[-1].detach()
     mean = sums[:-1] / count
     centred = values - mean.view(shape)
-    variance = torch.distributed.nn.functional.all_reduce(centred.square().sum(over)) / count
+    variance = _added_up(centred.square().sum(over)) / count
     _note(norm, mean.detach(), variance.detach(), count)
     result = centred * torch.rsqrt(variance + norm.eps).view(shape)
     if norm.affine:
@@ -84,6 +85,27 @@ def normalised(norm: _BatchNorm, x: Tensor) -> Tensor:
     # In the order in memory that the operator's own result has: what draws after it draws in that order.
     last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
     return result.to(x.dtype).contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+class _Sum(torch.autograd.Function):
+    """Of all processes' tensors, in each of them; what each makes of it counts in all their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        whole = own.clone()
+        torch.distributed.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        whole = gradients[0].contiguous().clone()
+        torch.distributed.all_reduce(whole)
+        return whole
+
+
+def _added_up(own: Tensor) -> Tensor:
+    whole: Tensor = _Sum.apply(own)
+    return whole
 
 
 def _note(norm: _BatchNorm, mean: Tensor, variance: Tensor, count: Tensor) -> None:
@@ -96,8 +118,9 @@ def _note(norm: _BatchNorm, mean: Tensor, variance: Tensor, count: Tensor) -> No
     norm.running_var.lerp_(variance * count / (count - 1), momentum)
 
 
-def _drawn(module: nn.Module, forward: Forward, current: Current, x: Tensor) -> Tensor:
-    return multiplied(forward, current.piece, x) if module.training else forward(x)
+def _drawn(module: nn.Module, forward: Forward, current: Current, *inputs: Any) -> Tensor:
+    plain = not module.training or len(inputs) != 1  # a third party's may take more
+    return forward(*inputs) if plain else multiplied(forward, current.piece, inputs[0])
 
 
 def multiplied(forward: Forward, piece: Piece, x: Tensor) -> Tensor:

@@ -101,6 +101,17 @@ def hanging(frames: int, in_channels: int) -> nn.Module:
     return Lifter(in_channels, lambda lifter, clips, output: (time.sleep(600), output)[1])
 
 
+def hanging_in_one(frames: int, in_channels: int) -> nn.Module:
+    """In the second of two processes, where the first one's wait for it is in code that hears no signal."""
+
+    def hang(lifter: Lifter, clips: Tensor, output: Tensor) -> Tensor:
+        while os.environ.get("RANK") == "1":
+            time.sleep(1)
+        return output
+
+    return Lifter(in_channels, hang)
+
+
 def leaving(frames: int, in_channels: int) -> nn.Module:
     """Ends the process, as it thinks, and says that all is well."""
     return Lifter(in_channels, lambda lifter, clips, output: sys.exit(0))

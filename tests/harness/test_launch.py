@@ -162,16 +162,6 @@ def test_a_killed_process_ends_the_run_cleanly_and_fewer_go_on_with_it(tmp_path:
 
 
 @needs_proc
-def test_it_starts_again_by_itself_where_that_is_asked_for(tmp_path: Path) -> None:
-    agent = long_run(tmp_path, "--max-restarts", "1")
-    os.kill(workers(agent, tmp_path)[0], signal.SIGKILL)
-    done = ended(agent)
-    assert done.code == 0, done.err
-    assert [one["status"] for one in Store(tmp_path).records()] == ["ok"]
-    assert record(tmp_path)["training"]["steps"] == 200
-
-
-@needs_proc
 def test_all_processes_save_once_and_end_on_a_signal(tmp_path: Path) -> None:
     agent = long_run(tmp_path)
     own = workers(agent, tmp_path)
@@ -194,6 +184,39 @@ def test_none_is_left_when_the_one_that_started_them_is_killed(tmp_path: Path) -
         assert time.monotonic() < deadline, "they are still there"
         time.sleep(0.05)
     assert [one["status"] for one in Store(tmp_path).records()] == ["interrupted"]
+
+
+def test_a_dry_run_is_of_so_many_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (*RUN, "--devices", "5", "--dry-run", "--results", str(tmp_path))
+    code, _, err = command.harness(*words, capsys=capsys)
+    assert (code, "less than one for each of 5 processes" in err) == (2, True)
+
+
+@needs_proc
+def test_processes_that_wait_for_ever_are_ended_after_the_time_they_were_given(tmp_path: Path) -> None:
+    """The second waits for nothing, and the first for the second, in code that hears no signal."""
+    stuck = (*RUN[:2], "tests.faults.lifters:hanging_in_one", "--frames", "9", "--data", DATA, "--threads", "1")
+    more = ("--steps", "9", "--devices", "2", "--timeout", "0.12", "--results", str(tmp_path))
+    done = ended(start([*HARNESS, *stuck, *more], {"HARNESS_LEAVE_S": "1"}))
+    assert done.code == 1, done.err
+    assert [one["status"] for one in Store(tmp_path).latest()] == ["timeout"]
+    deadline = time.monotonic() + 60
+    while subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False).returncode == 0:
+        assert time.monotonic() < deadline, "some are still there"
+        time.sleep(0.1)
+
+
+@needs_proc
+def test_it_starts_again_by_itself_where_that_is_asked_for_from_the_checkpoint(tmp_path: Path) -> None:
+    """A repetition, which would start from nothing if it were begun once more."""
+    assert harness(*RUN[:-1], "200", results=tmp_path).code == 0
+    agent = long_run(tmp_path, "--again", "--max-restarts", "1")
+    os.kill(workers(agent, tmp_path)[1], signal.SIGKILL)
+    done = ended(agent)
+    assert done.code == 0, done.err
+    assert "going on with the repetition that --again has begun" in done.err
+    assert [one["status"] for one in Store(tmp_path).records()] == ["ok", "ok"]
+    assert record(tmp_path)["training"]["steps"] == 200
 
 
 def test_a_batch_too_small_for_its_processes_is_refused_as_by_one(tmp_path: Path) -> None:

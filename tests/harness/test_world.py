@@ -34,7 +34,9 @@ def test_the_place_is_read_from_the_environment(environment: dict[str, str], exp
     assert world.here(environment) == expected
 
 
-@pytest.mark.parametrize("wrong", [{"RANK": "8"}, {"RANK": "-1"}, {"LOCAL_RANK": "4"}, {"WORLD_SIZE": "many"}])
+@pytest.mark.parametrize(
+    "wrong", [{"RANK": "8"}, {"RANK": "-1"}, {"LOCAL_RANK": "4"}, {"WORLD_SIZE": "many"}, {"LOCAL_RANK": ""}]
+)
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(BadInput, match="in the environment"):
         world.here({**TORCHRUN, **wrong})
@@ -46,6 +48,7 @@ def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, str]) -> None:
         ("gpu[003-005,9],login", "gpu003"),
         ("one", "one"),
         ("one,two", "one"),
+        ("rack[1-2]node[3-4],x", "rack1node3"),
         ("r1[7]-x,b", "r17-x"),
         ("r1n[2-3]", "r1n2"),
     ],
@@ -61,10 +64,13 @@ def test_processes_meet_where_they_are_told_to_and_steps_of_a_job_do_not() -> No
     assert world.meeting_point({**SLURM, "SLURM_STEP_ID": "1"}) != world.meeting_point(SLURM)
 
 
-def test_what_is_a_process_s_own() -> None:
+def test_what_is_a_process_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     second = World(1, 4, 1, 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert second.device("cuda") == torch.device("cuda:1")
     assert second.device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # a scheduler shows each process its own alone
+    assert second.device("cuda") == torch.device("cuda:0")
     assert ALONE.device("cuda:3") == torch.device("cuda:3")
     assert [second.threads(threads) for threads in (1, 2, 5)] == [1, 1, 2]
 

@@ -61,6 +61,14 @@ def test_what_ends_all(stopping: BaseException) -> None:
     assert tried(None, stopping, None) == (["a"], stopping, [])
 
 
+def test_every_error_ends_all_where_others_would_wait_for_this_process() -> None:
+    def fail(planned: Planned) -> dict[str, str]:
+        raise BadInput(planned.name)
+
+    records, error = in_turn.run_all([Planned("a"), Planned("b")], fail, lambda line: None, stop=True)
+    assert (records, str(error)) == ([], "a")
+
+
 def test_one_run_s_error_is_its_own() -> None:
     theirs = KeyError("theirs")
     assert tried(theirs) == ([], theirs, [])

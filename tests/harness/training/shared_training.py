@@ -88,6 +88,7 @@ CASES: Mapping[str, Case] = {
     "layers, momentum falls": Case(recipe=PUBLISHED),
     "layers, flipped": Case(recipe={"flip": "random"}),
     "layers, more than there is": Case(batch_size=500),
+    "one clip a process": Case("stcformer", batch_size=2),
     "recomputed blocks": Case("mixste", options={"depth": 2, "dropout": 0.1}, recomputed=True),
     **{name: Case(name) for name in NAMES},
 }

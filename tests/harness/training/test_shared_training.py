@@ -22,6 +22,7 @@ from tests.harness.training.shared_training import CASES, trained
 
 ROOT = Path(__file__).resolve().parents[3]
 TOLERANCE = 1e-7
+LOCAL = [{"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"} for rank in range(2)]
 
 
 def free_port() -> int:
@@ -36,7 +37,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "tests.harness.training.shared_training", str(folder)]
     processes = [
-        subprocess.Popen(words, cwd=ROOT, env={**os.environ, **meeting, "RANK": str(rank)}, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            words, cwd=ROOT, env={**os.environ, **meeting, "RANK": str(rank), **LOCAL[rank]}, stderr=subprocess.PIPE
+        )
         for rank in range(2)
     ]
     said = [process.communicate(timeout=240)[1].decode() for process in processes]
