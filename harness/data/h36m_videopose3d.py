@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ from harness.errors import BadInput
 
 NAME = "h36m"
 #: To be raised when the same files are to become other arrays.
-VERSION = 1
+VERSION = 2
 
 POSES = "data_3d_h36m.npz"
 #: Where both kinds of file are to be had.
@@ -148,6 +149,7 @@ def read(poses: Path, keypoints: Path, detector: str) -> Dataset:
         *_left_out(recorded, poses, detected, keypoints),
         *_left_out(detected, keypoints, recorded, poses),
         *_cut_joints(recorded, poses),
+        *_surplus(recorded, detected, keypoints),
     ]
     parts: dict[str, list[Sequence]] = {"train": [], "test": []}
     for key in sorted(recorded.keys() & detected.keys(), key=lambda key: key.order):
@@ -223,6 +225,27 @@ def _left_out(takes: _Takes, path: Path, others: _Takes, other_path: Path) -> li
 def _cut_joints(recorded: _Takes, path: Path) -> list[str]:
     number = sum(getattr(value, "shape", ())[1:] == (JOINT_COUNT, 3) for value in recorded.values())
     return [f"{number} takes in {path.name} have {JOINT_COUNT} joints, taken to be in Human3.6M's order"] * bool(number)
+
+
+def _surplus(recorded: _Takes, detected: _Takes, keypoints: Path) -> list[str]:
+    """A note on the views with more frames of 2D than of 3D, of which the last are left out, as published."""
+    found = [
+        f"{key}, camera {camera}: {_frames(view)} frames of 2D, {_frames(recorded[key])} of 3D"
+        for key in sorted(recorded.keys() & detected.keys(), key=lambda key: key.order)
+        for camera, view in zip(CAMERAS, _several(detected[key]), strict=False)
+        if _frames(view) > _frames(recorded[key])
+    ]
+    if not found:
+        return []
+    return [f"{keypoints.name}: the last frames of {len(found)} views have no 3D and are left out, such as {found[0]}"]
+
+
+def _several(views: Any) -> Many[Any]:
+    return views if isinstance(views, (list, tuple)) else ()
+
+
+def _frames(value: Any) -> int:
+    return int(next(iter(getattr(value, "shape", ())), 0))
 
 
 def _check_some(parts: Mapping[str, list[Sequence]], poses: Path, keypoints: Path) -> None:
