@@ -90,7 +90,7 @@ def test_two_processes_make_the_run_of_one(alone: Path, shared: Path) -> None:
 
 
 def test_an_evaluation_in_shares_is_the_same_to_the_last_bit(alone: Path) -> None:
-    words = ("evaluate", "--run", record(alone)["id"], "--threads", "1", "--windows", "sliding")
+    words = ("evaluate", "--run", record(alone)["id"], "--threads", "1")
     assert harness(*words, results=alone).code == 0
     whole = record(alone)
     done = harness(*words, "--devices", "2", results=alone)
