@@ -1,5 +1,6 @@
 # make demo: from a fresh clone to a comparison report.  make test: the tests.  Both make their own environment.
 # make figures: the committed measurements' tables and figures, and the committed runs' reports.
+# make test WORKERS=1: one process at a time, by default two, a file of tests to each.
 # HASHED=1 installs only files whose sha256 is in requirements.lock (torch's CPU build).
 # make soak: commands killed at random moments, what they leave compared.  make fuzz: the readers of files on new broken ones.
 # make bench: scan and models beside their peers, in under 15 minutes on two cores.  make bench-harness: metrics, data, streams, intervals.
@@ -8,6 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MINUTES ?= 3.5
+WORKERS ?= 2
 
 .PHONY: demo test lint soak fuzz bench bench-harness bench-sweep figures clean
 
@@ -29,7 +31,7 @@ demo: $(INSTALLED)
 	$(BIN)/harness compare report
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

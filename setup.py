@@ -76,6 +76,7 @@ setup(
         "slurm": ["submitit>=1.5"],
         "dev": [
             "pytest>=8",
+            "pytest-xdist>=3.5",
             "hypothesis>=6.100",
             "ruff>=0.6",
             "mypy>=1.10",
