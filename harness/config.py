@@ -21,6 +21,7 @@ from harness.data import source
 from harness.errors import BadInput, suggestion
 from harness.evaluation.protocol import protocol
 from harness.precision import FLOAT32, PRECISIONS
+from harness.store.later_choices import UNHASHED
 from harness.training.budget import Budget
 from harness.training.recipe import Recipe
 from harness.training.recipes import recipe
@@ -34,11 +35,6 @@ DEFAULT_DATA = "synthetic"
 DEFAULT_FRAMES = 27
 #: With loading and evaluation a run of the default budget stays under 20 minutes.
 DEFAULT_MINUTES = 17.0
-#: Fields that came later, and how all runs were before.
-CAME_LATER: Mapping[str, Any] = {
-    "precision": FLOAT32, "activation_checkpointing": False, "accumulate": 1, "training_precision": FLOAT32,
-    "compiled": False,
-}  # fmt: skip
 #: Of a model in a run's identifier, which is the name of a folder: file systems take 255 bytes.
 _LONGEST_NAME = 100
 
@@ -95,7 +91,7 @@ class RunConfig:
         many processes share a run is no field: it changes nothing but the time, and rounding.
         """
         decisive = self.as_dict()
-        for name, before in CAME_LATER.items():
+        for name, before in UNHASHED.items():
             if decisive[name] == before:
                 del decisive[name]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

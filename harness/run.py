@@ -163,10 +163,17 @@ def prepare(config: RunConfig, results: Path, say: Say, world: World = ALONE) ->
         raise BadInput(f"{config.data} has no test sequences, so that a training on it could not be scored")
     if config.batch_size < 2 * config.accumulate:
         _require_trainable_on_one_clip(model, config)
-    chosen, stated = config.training_recipe(), contract.of(model)
     space = _space(config, dataset)
     require_fitting(dataset, config, space)
-    clips = TrainingClips(
+    clips = training_clips(model, dataset, config, space)
+    Share(0, world.size, config.accumulate).require_enough(min(config.batch_size, len(clips)))
+    return Prepared(config, model, dataset, describe(dataset, config.data), space, clips, tuple(said))
+
+
+def training_clips(model: nn.Module, dataset: Dataset, config: RunConfig, space: TargetSpace) -> TrainingClips:
+    """What ``model`` is trained on: windows of T frames as its contract and the recipe have them."""
+    chosen, stated = config.training_recipe(), contract.of(model)
+    return TrainingClips(
         dataset.train,
         config.frames,
         config.in_channels,
@@ -176,8 +183,6 @@ def prepare(config: RunConfig, results: Path, say: Say, world: World = ALONE) ->
         whole_targets=stated.auxiliary,
         mirrored=chosen.flip == "both",
     )
-    Share(0, world.size, config.accumulate).require_enough(min(config.batch_size, len(clips)))
-    return Prepared(config, model, dataset, describe(dataset, config.data), space, clips, tuple(said))
 
 
 def _space(config: RunConfig, dataset: Dataset) -> TargetSpace:
@@ -355,8 +360,8 @@ def _training_entry(prepared: Prepared, progress: Progress) -> dict[str, Any]:
     return {"training": entry}
 
 
-def plan(prepared: Prepared, say: Say) -> None:
-    """Say what ``run`` would do and about how long it would take, from two training steps timed here."""
+def plan(prepared: Prepared, say: Say, processes: int = 1) -> None:
+    """Say what ``run`` would do and about how long it would take, from two training steps of one process timed here."""
     config, dataset, clips = prepared.config, prepared.dataset, prepared.clips
     per_epoch = clips.batches_per_epoch(config.batch_size)
     step_s = _seconds_per_step(prepared)
@@ -377,6 +382,8 @@ def plan(prepared: Prepared, say: Say) -> None:
     say(f"  training  recipe {config.recipe}, {config.budget}: about {steps:,} steps of {1000 * step_s:.0f} ms")
     if config.activation_checkpointing:
         say("            each block is computed anew in the backward pass")
+    if processes > 1:
+        say(f"            shared by {processes} processes; the steps were timed in one, which does all of each")
     if config.accumulate > 1:
         say(f"            a step of {config.batch_size} clips in {config.accumulate} parts")
     if config.training_precision != FLOAT32 or config.compiled:

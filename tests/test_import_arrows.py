@@ -39,6 +39,8 @@ ALLOWED: dict[str, set[str]] = {
         "harness.data", "harness.evaluation", "harness.checkpoint_file", "harness.precision", "harness.world",
     },
     "harness.world": set(),
+    "harness.placement": {"harness.world"},
+    "harness.process_group": {"harness.world", "harness.placement"},
     "harness.launch": set(),
     "harness.measurement": {"harness.data", "harness.allocator"},
     "harness.measurement.worker": {
@@ -84,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.environment": {"harness.threads"},
     "harness.allocator": set(),
     "harness.config": {
-        "harness.devices", "harness.models", "harness.training", "harness.data", "harness.evaluation",
+        "harness.devices", "harness.models", "harness.training", "harness.data", "harness.evaluation", "harness.store",
         "harness.precision",
     },
     "harness.assessment": {
@@ -100,7 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness.termination": set(),
     "harness.sweep": {
         "harness.config", "harness.models", "harness.measurement", "harness.store", "harness.source_code",
-        "harness.assessment", "harness.contract", "harness.data", "harness.evaluation", "harness.training",
+        "harness.assessment", "harness.run", "harness.data", "harness.evaluation", "harness.training",
         "harness.environment", "harness.termination", "harness.complexity.summary",
     },
     "harness.recorded_run": {
@@ -127,7 +129,8 @@ ALLOWED: dict[str, set[str]] = {
         "harness.models", "harness.reporting", "harness.comparison", "harness.store", "harness.training",
         "harness.data", "harness.threads", "harness.evaluation", "harness.model_card", "harness.measurement",
         "harness.cost_card", "harness.reproduction", "harness.classification", "harness.exporting",
-        "harness.world", "harness.launch", "harness.devices", "harness.environment",
+        "harness.world", "harness.placement", "harness.process_group", "harness.launch", "harness.devices",
+        "harness.environment",
     },
     "harness.__main__": {"harness.cli"},
     "harness": set(),

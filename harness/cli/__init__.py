@@ -51,14 +51,15 @@ def _run(words: list[str]) -> int:
     except HarnessError as error:
         if "--debug" in words:
             traceback.print_exc()
-        if not (isinstance(error, Interrupted) and processes.is_helper()):
+        if not isinstance(error, Interrupted) or not processes.is_helper():
             _say_last(f"harness: {processes.speaker()}{error}")
         return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _say_last("harness: interrupted")
+        if not processes.is_helper():
+            _say_last("harness: interrupted")
         return 130
     except (Exception, SystemExit) as error:  # a third party's code may leave by SystemExit, with code 0 at that
         if "--debug" in words:

@@ -33,9 +33,9 @@ def devices_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def place(devices: int | None, max_restarts: int, device: str) -> World:
     """This process's among those that work on the command. Raises BadInput for numbers that make no sense."""
-    from harness import world
+    from harness import placement
 
-    here = world.here()
+    here = placement.here()
     require_possible(here, devices, max_restarts, device)
     if not here.is_first:
         # What there is to know the first one says.
@@ -57,14 +57,14 @@ def share(
     ``work`` raise.
     """
     from harness import devices as kinds
-    from harness import launch, world
+    from harness import launch, process_group
 
     if devices is not None and devices > 1 and here.is_alone:
         if code := launch.launch(ctx.obj["words"], devices, max_restarts):
             ctx.exit(code)
         return
     launch.end_with_agent()
-    with world.joined(here, kinds.resolve(device)):
+    with process_group.joined(here, kinds.resolve(device)):
         work(here)
 
 
@@ -91,9 +91,9 @@ def require_possible(here: World, devices: int | None, max_restarts: int, device
 
 def require_alone(command: str) -> None:
     """Raises BadInput in one of several processes that torchrun or srun started."""
-    from harness import world
+    from harness import placement
 
-    if not (here := world.here()).is_alone:
+    if not (here := placement.here()).is_alone:
         raise BadInput(
             f"harness {command} is the work of one process, and this is one of {here.size}; start it without torchrun"
         )
@@ -101,20 +101,20 @@ def require_alone(command: str) -> None:
 
 def is_helper() -> bool:
     """Whether the first process of several says what there is to say."""
-    from harness import world
-
-    try:
-        return not world.here().is_first
-    except BadInput:
-        return False
+    return not _here().is_first
 
 
 def speaker() -> str:
-    """Begins what one of several processes says."""
-    from harness import world
+    """Begins what one of several processes says, unless it is the first."""
+    return f"[process {_here().rank + 1} of {_here().size}] " if is_helper() else ""
+
+
+def _here() -> World:
+    """For whoever only speaks: numbers that make no sense have been refused."""
+    from harness import placement
+    from harness.world import ALONE
 
     try:
-        here = world.here()
+        return placement.here()
     except BadInput:
-        return ""
-    return "" if here.is_alone or here.is_first else f"[process {here.rank + 1} of {here.size}] "
+        return ALONE

@@ -126,8 +126,9 @@ def run_command(
             else:
                 run.build(planned)
     if dry_run:
+        world = dataclasses.replace(here, size=devices or here.size)
         for planned in configs if here.is_first else ():
-            run.plan(run.prepare(planned, results, say, dataclasses.replace(here, size=devices or here.size)), say)
+            run.plan(run.prepare(planned, results, say, world), say, world.size)
         return
     if timeout_minutes is not None and not here.is_alone:
         raise BadInput("--timeout ends processes that it started; under torchrun or srun use theirs")

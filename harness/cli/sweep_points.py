@@ -70,13 +70,13 @@ def _point(command: Command, elsewhere: bool) -> Point:
 
 
 def _run(words: tuple[str, ...], elsewhere: bool) -> Point:
-    from harness import world
+    from harness import placement
     from harness.config import DEFAULT_DATA, require_ranges
 
     given = _parsed(run_command, words)
     devices = given["devices"] or 1
     asked = given["device"] = _device(given["device"], elsewhere)
-    processes.require_possible(world.here(), given["devices"], given["max_restarts"], asked)
+    processes.require_possible(placement.here(), given["devices"], given["max_restarts"], asked)
     settings = {name: value for name, value in given.items() if name not in _NOT_OF_CONFIGS}
     settings |= {"data": given["data"] or DEFAULT_DATA, "device": _here(asked, elsewhere)}
     names, seeds = settings.pop("names"), settings.pop("seeds")

@@ -15,13 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.evaluation.signature import Signature
+from harness.store.later_choices import BEFORE
 from harness.store.schema import Record, look_up
 
-#: Choices that came later, and what runs recorded before were made with.
-_ADDED = {
-    "windows": "auto", "protocol": "all", "space": "auto", "xy": "predicted", "root": "zeroed", "precision": "fp32",
-    "activation_checkpointing": False, "accumulate": 1, "training_precision": "fp32", "compiled": False,
-}  # fmt: skip
 #: Digits of the digest of training data that tell configurations apart.
 _DIGITS = 12
 #: What an evaluation of a run's weights takes from that run.
@@ -177,7 +173,7 @@ def _by_protocol(records: Sequence[Record]) -> dict[_Key, list[Record]]:
 
 def _plans(record: Record) -> list[Hashable]:
     """What a record says beforehand about the protocol it will be scored under, the most precise first."""
-    config = {**_ADDED, **record["config"]}
+    config = {**BEFORE, **record["config"]}
     decided = tuple(config.get(name) for name in ("detector", "flip_test", "protocol", "xy", "root"))
     roughly = (look_up(record, "data.digest_test"), *decided)
     # Where it is left open, recipe and data choose the space; in some protocols the clips decide which frames count.
@@ -233,7 +229,7 @@ class _Configuration:
     def told(self) -> set[str]:
         """Settings that a label has in any case: what makes it another network or figure than its name says."""
         options = {name for name in self.runs[0]["config"].get("options") or {} if REGULARISATION not in name}
-        precision = {"precision"} if self.settings["precision"] != _ADDED["precision"] else set()
+        precision = {"precision"} if self.settings["precision"] != BEFORE["precision"] else set()
         return options | precision
 
 
@@ -256,12 +252,12 @@ def _key_of(settings: Mapping[str, Any]) -> str:
 
 def _settings(run: Record, trainings: Mapping[str, Record]) -> dict[str, Any]:
     """Everything that was chosen but the seed, on one level; weights that were not trained here are a choice too."""
-    config = {**_ADDED, **run["config"]}
+    config = {**BEFORE, **run["config"]}
     digest = look_up(run, "weights.sha256")
     is_foreign = is_scored(run) and not run.get("training") and digest not in trainings
     if not run.get("training") and digest in trainings:
         # Scored once more under other rules: what was chosen for its training is on record there.
-        chosen = {**_ADDED, **trainings[digest]["config"]}
+        chosen = {**BEFORE, **trainings[digest]["config"]}
         config.update({name: chosen.get(name) for name in _OF_TRAINING})
     config.update(_data(run, run if run.get("training") else trainings.get(digest or "", run)))
     flat: dict[str, Any] = {}

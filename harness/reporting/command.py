@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.store.later_choices import BEFORE, UNHASHED
 from harness.store.schema import Record, look_up
 
 #: Field of a record's config -> its flag, where it is said only if it is not this default.
@@ -37,13 +38,6 @@ _BUDGETS: Mapping[str, tuple[str, int]] = {
     "seconds": ("--minutes", 60),
     "core_seconds": ("--core-minutes", 60),
 }
-#: Choices that came later -> as all runs were before. The first five do not count in a hash where they are so.
-_BEFORE: Mapping[str, Any] = {
-    "precision": "fp32", "activation_checkpointing": False, "accumulate": 1, "training_precision": "fp32",
-    "compiled": False, "windows": "auto", "xy": "predicted", "space": "auto",
-    "protocol": "all", "root": "zeroed",
-}  # fmt: skip
-_UNCOUNTED = ("precision", "activation_checkpointing", "accumulate", "training_precision", "compiled")
 #: Digits of a hash at the end of a run's identifier.
 _DIGITS = 8
 #: Without these nobody knows what was run.
@@ -71,12 +65,12 @@ def notes(runs: Sequence[Record]) -> list[str]:
 
 def digest(config: Mapping[str, Any]) -> str:
     """The hash of the configuration that a command of ``harness run`` gives, from the record of what it was."""
-    said = {**_BEFORE, **config}
+    said = {**BEFORE, **config}
     said["budget"] = {name: value for name, value in said["budget"].items() if value or name != "core_seconds"}
     if ":" in said["model"]:
         # Nobody declared these options: they are kept as they are written.
         said["options"] = {name: _value(value) for name, value in said["options"].items()}
-    decisive = {name: value for name, value in said.items() if name not in _UNCOUNTED or value != _BEFORE[name]}
+    decisive = {name: value for name, value in said.items() if name not in UNHASHED or value != UNHASHED[name]}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 

@@ -67,22 +67,12 @@ class Counted:
         return _once(self._operations, _key(config, _LIFTER), lambda: _step_operations(config))
 
     def _workload(self, config: RunConfig) -> Workload:
-        from harness import assessment, contract
+        from harness import assessment, run
         from harness.data.normalise import target_space
         from harness.evaluation.protocol import protocol
-        from harness.training.batches import TrainingClips
 
-        dataset, model, recipe = self._dataset(config), _model(config), config.training_recipe()
-        stated = contract.of(model)
-        clips = TrainingClips(
-            dataset.train,
-            config.frames,
-            config.in_channels,
-            target_space(recipe.target_space),
-            recipe.clip_stride(stated.output_frames(config.frames)),
-            position=stated.position(config.frames),
-            mirrored=recipe.flip == "both",
-        )
+        dataset, model = self._dataset(config), _model(config)
+        clips = run.training_clips(model, dataset, config, target_space(config.training_recipe().target_space))
         cutting = assessment.cutting(model, config)
         lengths = [len(sequence) for sequence in protocol(config.protocol).scored(dataset.test, config.frames)]
         read = sum(cutting.count(length) * len(next(iter(cutting.windows(length))).indices) for length in lengths)

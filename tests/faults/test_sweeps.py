@@ -67,7 +67,10 @@ def test_ctrl_c_ends_what_runs_and_says_how_to_go_on(tmp_path: Path) -> None:
             assert time.monotonic() < until
             time.sleep(0.05)
         sweep.send_signal(signal.SIGINT)
-        out, err = sweep.communicate(timeout=120)
+        try:
+            out, err = sweep.communicate(timeout=120)
+        finally:
+            sweep.kill()  # of nothing, or of one that would train for ever
     assert (sweep.returncode, out) == (130, "")
     assert err.endswith(f"stopped with 0 of 1 points finished in {results}; the same command goes on\n")
     assert "Traceback" not in err

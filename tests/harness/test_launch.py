@@ -44,7 +44,10 @@ def start(words: Sequence[str], environment: Mapping[str, str] | None = None) ->
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:
-    out, err = process.communicate(timeout=180)
+    try:
+        out, err = process.communicate(timeout=180)
+    finally:
+        process.kill()  # of nothing, or of one that waits for ever
     return Ended(process.returncode, out, err)
 
 

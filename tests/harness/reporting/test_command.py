@@ -16,6 +16,7 @@ from harness import config, evaluating, models, run
 from harness.cli.root import cli
 from harness.config import RunConfig
 from harness.reporting.command import commands, digest, notes
+from harness.store.later_choices import UNHASHED
 from harness.sweep import own_process
 from harness.training.budget import Budget
 
@@ -147,7 +148,7 @@ def test_a_budget_of_time_says_the_steps_that_it_came_to() -> None:
 def test_a_run_from_before_some_choices_existed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chosen = config.resolve("posemamba-xs", seed=0)
     old = record(chosen)
-    for name in ("windows", "protocol", "space", "xy", "root", *config.CAME_LATER):
+    for name in ("windows", "protocol", "space", "xy", "root", *UNHASHED):
         del old["config"][name]
     (again,) = planned(commands([old])[0], monkeypatch, tmp_path)
     assert again.digest() == chosen.digest() == digest(old["config"])

@@ -17,13 +17,15 @@ from torch import Tensor, nn
 
 from harness import contract, models
 from harness.data.normalise import TARGET_SPACES
+from harness.placement import here
+from harness.process_group import joined
 from harness.training.batches import Batch, TrainingClips
 from harness.training.budget import Budget
 from harness.training.loop import train
 from harness.training.recipes import RECIPES
 from harness.training.share import WHOLE, Share
 from harness.training.training import Training
-from harness.world import World, here, joined
+from harness.world import World
 from tests.harness.test_every_lifter import NAMES, TINY
 from tests.harness.training.conftest import make_sequence
 
